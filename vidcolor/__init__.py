@@ -1,0 +1,1 @@
+"""vidcolor: a black-and-white video in, the same video in color out."""

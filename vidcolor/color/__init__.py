@@ -1,0 +1,1 @@
+"""Color spaces, luma, and how chroma meets it."""

@@ -1,0 +1,122 @@
+"""A model is a registered function; `create_model("name")` is the one door."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from torch import Tensor, nn
+
+from vidcolor.errors import ConfigError
+from vidcolor.records import Hints, Rois
+
+__all__ = ["Colorizer", "ModelSpec", "create_model", "list_models", "model_spec", "register_model"]
+
+
+class Colorizer(Protocol):
+    """The contract of every colorizing network (always an `nn.Module`)."""
+
+    def __call__(
+        self, lightness: Tensor, rois: Rois | None = None, hints: Hints | None = None
+    ) -> Tensor:
+        """Predict color.
+
+        Args:
+            lightness: (N, 1, H, W) float32 L* in 0..100; H, W multiples of `ModelSpec.multiple`.
+            rois: Instances, if the model uses them.
+            hints: Given colors on the grid of `lightness`, if the model uses them.
+
+        Returns:
+            (N, 2, h, w) float32 a*b* covering the same picture, `h` and `w` possibly smaller.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class ModelSpec:
+    """What a colorizer is and can use.
+
+    Attributes:
+        name: Name of the architecture, as people write it.
+        builder: Makes the untrained network.
+        multiple: Sides of the input must be multiples of this.
+        rois: Uses instances.
+        hints: Uses given colors.
+        square: Side of the square to which input is squashed, or None to keep the aspect ratio.
+        short_side: Length of the shorter side of the input when the aspect ratio is kept.
+        weights: Name of the weights taken when none are named.
+    """
+
+    name: str
+    builder: Callable[..., nn.Module]
+    multiple: int
+    rois: bool
+    hints: bool
+    square: int | None
+    short_side: int
+    weights: str
+
+
+_MODULES = ("quarternet", "siggraph17", "instcolor")
+_SPECS: dict[str, ModelSpec] = {}
+_Builder = TypeVar("_Builder", bound=Callable[..., nn.Module])
+
+
+def register_model(
+    *,
+    multiple: int,
+    weights: str,
+    rois: bool = False,
+    hints: bool = False,
+    square: int | None = None,
+    short_side: int = 256,
+) -> Callable[[_Builder], _Builder]:
+    """Enter a builder function under its own name; see `ModelSpec` for the arguments."""
+
+    def enter(builder: _Builder) -> _Builder:
+        name = builder.__name__
+        _SPECS[name] = ModelSpec(name, builder, multiple, rois, hints, square, short_side, weights)
+        return builder
+
+    return enter
+
+
+def _specs() -> dict[str, ModelSpec]:
+    for module in _MODULES:
+        importlib.import_module(f"vidcolor.models.{module}")
+    return _SPECS
+
+
+def list_models() -> tuple[str, ...]:
+    """Names of all colorizers."""
+    return tuple(sorted(_specs()))
+
+
+def model_spec(name: str) -> ModelSpec:
+    """What is known of a colorizer.
+
+    Raises:
+        ConfigError: If there is none of that name; the message has the nearest.
+    """
+    specs = _specs()
+    if name not in specs:
+        near = difflib.get_close_matches(name, specs, 1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(specs))}"
+        raise ConfigError(f"unknown colorizer {name!r}; {hint}")
+    return specs[name]
+
+
+def create_model(name: str, **settings: Any) -> nn.Module:
+    """Make an untrained network.
+
+    Args:
+        name: Name of a registered architecture.
+        **settings: Passed to its builder (`width`, ...), which refuses what it does not know.
+
+    Raises:
+        ConfigError: If the name is unknown.
+    """
+    return model_spec(name).builder(**settings)

@@ -1,0 +1,1 @@
+"""Plain functions on boxes, crops, sizes and flow."""

@@ -1,0 +1,1 @@
+"""The rooms of the line: each takes frames a step further."""

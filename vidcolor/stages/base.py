@@ -1,0 +1,46 @@
+"""What a stage is: a stage with memory is a generator, one without is a plain call."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Protocol
+
+from vidcolor.records import Colored, Detected, FrameBatch, Tracked
+
+__all__ = ["Colorize", "Cut", "Detect", "Restore", "Stabilize", "Track"]
+
+
+class Cut(Protocol):
+    """Finds shots and held frames: sets `shot`, `start` and `held`, splits batches at cuts."""
+
+    def __call__(self, frames: Iterable[FrameBatch], /) -> Iterator[FrameBatch]: ...
+
+
+class Restore(Protocol):
+    """Heals damage. No memory."""
+
+    def __call__(self, frames: FrameBatch, /) -> FrameBatch: ...
+
+
+class Detect(Protocol):
+    """Sees objects. Has memory, because `motion` compares frames and others skip some."""
+
+    def __call__(self, frames: Iterable[FrameBatch], /) -> Iterator[Detected]: ...
+
+
+class Track(Protocol):
+    """Follows objects and steadies their boxes, within a shot."""
+
+    def __call__(self, seen: Iterable[Detected], /) -> Iterator[Tracked]: ...
+
+
+class Colorize(Protocol):
+    """Predicts a*b* at network size. No memory."""
+
+    def __call__(self, tracked: Tracked, /) -> Colored: ...
+
+
+class Stabilize(Protocol):
+    """Holds color still along motion, within a shot."""
+
+    def __call__(self, colored: Iterable[Colored], /) -> Iterator[Colored]: ...

@@ -1,0 +1,1 @@
+"""Training: data, film degradation, losses, phases and the loop."""
