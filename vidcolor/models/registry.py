@@ -60,6 +60,7 @@ class ModelSpec:
     weights: str
 
 
+# each module registers one builder of its own name
 _MODULES = ("quarternet", "siggraph17", "instcolor")
 _SPECS: dict[str, ModelSpec] = {}
 _Builder = TypeVar("_Builder", bound=Callable[..., nn.Module])
@@ -84,29 +85,23 @@ def register_model(
     return enter
 
 
-def _specs() -> dict[str, ModelSpec]:
-    for module in _MODULES:
-        importlib.import_module(f"vidcolor.models.{module}")
-    return _SPECS
-
-
 def list_models() -> tuple[str, ...]:
     """Names of all colorizers."""
-    return tuple(sorted(_specs()))
+    return tuple(sorted(_MODULES))
 
 
 def model_spec(name: str) -> ModelSpec:
-    """What is known of a colorizer.
+    """What is known of a colorizer; its module is imported now.
 
     Raises:
         ConfigError: If there is none of that name; the message has the nearest.
     """
-    specs = _specs()
-    if name not in specs:
-        near = difflib.get_close_matches(name, specs, 1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(sorted(specs))}"
+    if name not in _MODULES:
+        near = difflib.get_close_matches(name, _MODULES, 1)
+        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(list_models())}"
         raise ConfigError(f"unknown colorizer {name!r}; {hint}")
-    return specs[name]
+    importlib.import_module(f"vidcolor.models.{name}")
+    return _SPECS[name]
 
 
 def create_model(name: str, **settings: Any) -> nn.Module:
