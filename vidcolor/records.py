@@ -344,10 +344,31 @@ class Chroma:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Detected:
-    """Frames and what was seen in them."""
+    """Frames and what was seen in them.
+
+    Attributes:
+        frames: The frames.
+        detections: What was seen.
+        looked: (N,) bool: the detector looked at the frame; where it did not, having no boxes
+            means nothing. None: at all of them.
+        ids: (K,) int64, identities that a person's file gives; None: nobody knows them yet.
+    """
 
     frames: FrameBatch
     detections: Detections
+    looked: Tensor | None = None
+    ids: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        if self.looked is not None:
+            _check(tuple(self.looked.shape) == (len(self.frames),), "looked must be (N,)")
+        if self.ids is not None:
+            _check(tuple(self.ids.shape) == (len(self.detections),), "ids must be (K,)")
+
+    def has_looked(self) -> Tensor:
+        """(N,) bool: at which frames the detector looked."""
+        whole = torch.ones(len(self.frames), dtype=torch.bool)
+        return whole if self.looked is None else self.looked
 
 
 @dataclass(frozen=True, slots=True, eq=False)
