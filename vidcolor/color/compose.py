@@ -181,7 +181,7 @@ def chroma_planes(
     """
     codes = _checked(luma, ab, lightness)
     center, darkest, brightest = _to_chroma_grid(codes, layout)
-    guide, linear, signal, fade = _tables(spec, config)
+    guide, signal, fade = _tables(spec, config)
     field = _Field(codes.shape, ab, lightness, layout, config)
     kr, kb = MATRIX_WEIGHTS[layout.matrix]
     to_cb, to_cr = layout.scale / (2 * (1 - kb)), layout.scale / (2 * (1 - kr))
@@ -190,17 +190,18 @@ def chroma_planes(
     cb, cr = np.empty(center.shape, dtype), np.empty(center.shape, dtype)
     for rows in _strips(center.shape):
         here = center[rows]
-        f = guide[here]
+        f = _look_up(guide, here)
         a, b = field.at(rows, f)
-        difference = _color_difference(f, linear[here], a, b, kr, kb)
-        scale = _room(difference, signal[darkest[rows]], signal[brightest[rows]])
-        scale *= fade[here]
+        difference = _color_difference(f, a, b, kr, kb)
+        low, high = _look_up(signal, darkest[rows]), _look_up(signal, brightest[rows])
+        scale = _room(difference, low, high)
+        scale *= _look_up(fade, here)
         for plane, gain, channel in ((cb, to_cb, difference[2]), (cr, to_cr, difference[0])):
             channel *= scale
             channel *= np.float32(gain)
             channel += np.float32(layout.neutral)
             np.rint(channel, out=channel)
-            np.clip(channel, 0, top, out=channel)
+            np.minimum(channel, np.float32(top), out=channel)  # +0.5 in full range is one too many
             plane[rows] = channel
     return cb, cr
 
@@ -233,18 +234,18 @@ def compose_rgb(
     if not 8 <= bits <= 16:
         raise ValueError(f"bits must be 8 to 16, not {bits}")
     codes = _checked(luma, ab, lightness)
-    guide, linear, signal, fade = _tables(spec, config)
+    guide, signal, fade = _tables(spec, config)
     field = _Field(codes.shape, ab, lightness, _FULL, config)
     kr, kb = MATRIX_WEIGHTS[spec.matrix]
     top = (1 << bits) - 1
     rgb = np.empty((*codes.shape, 3), np.uint8 if bits == 8 else np.uint16)
     for rows in _strips(codes.shape):
         here = codes[rows]
-        f, y = guide[here], signal[here]
+        f, y = _look_up(guide, here), _look_up(signal, here)
         a, b = field.at(rows, f)
-        difference = _color_difference(f, linear[here], a, b, kr, kb)
+        difference = _color_difference(f, a, b, kr, kb)
         scale = _room(difference, y, y)
-        scale *= fade[here]
+        scale *= _look_up(fade, here)
         for i, channel in enumerate(difference):
             channel *= scale
             channel += y
@@ -266,8 +267,8 @@ def _checked(luma: Array, ab: Floats, lightness: Floats) -> Array:
 
 
 @functools.lru_cache(maxsize=8)
-def _tables(spec: ColorSpec, config: ComposeConfig) -> tuple[Floats, Floats, Floats, Floats]:
-    """By luma code: (L* + 16) / 116, linear luminance, Y' in [0, 1], fade in [0, 1]."""
+def _tables(spec: ColorSpec, config: ComposeConfig) -> tuple[Floats, Floats, Floats]:
+    """By luma code: (L* + 16) / 116, Y' in [0, 1], fade in [0, 1]."""
     # every value that the plane's integer type can hold, so that no stray code is out of bounds
     codes = np.arange(256 if spec.bits == 8 else 65536, dtype=np.float64)
     signal = np.clip((codes - spec.black) / (spec.white - spec.black), 0, 1)
@@ -278,10 +279,15 @@ def _tables(spec: ColorSpec, config: ComposeConfig) -> tuple[Floats, Floats, Flo
     fade = rise * rise * (3 - 2 * rise) * fall * fall * (3 - 2 * fall)
     return (
         guide.astype(np.float32),
-        linear.astype(np.float32),
         signal.astype(np.float32),
         fade.astype(np.float32),
     )
+
+
+def _look_up(table: Floats, codes: Array) -> Floats:
+    if codes.dtype == np.uint8:
+        return cast(Floats, cv2.LUT(codes, table))
+    return np.take(table, codes)
 
 
 def _strips(shape: tuple[int, ...]) -> list[slice]:
@@ -347,92 +353,107 @@ class _Field:
         layout: PlaneLayout,
         config: ComposeConfig,
     ) -> None:
-        small = np.ascontiguousarray(np.moveaxis(ab, 0, -1), np.float32)
+        h, w = lightness.shape
+        self.scale = h / luma_size[0], w / luma_size[1]
+        self.columns = layout.plane_size(luma_size[0], luma_size[1])[1]
+        self.layout = layout
+        planes = [np.ascontiguousarray(plane, np.float32) for plane in ab]
         if config.saturation != 1:
-            small = small * np.float32(config.saturation)
+            planes = [plane * np.float32(config.saturation) for plane in planes]
         self.guided = config.filter == "guided"
         if not self.guided:
-            self.plain = _enlarge(small, luma_size, layout)
+            self.model = _stack(planes)
             return
-        radius = min(config.radius_px, (min(lightness.shape) - 1) // 2)
-        model = _linear_model(small, lightness, radius, config.epsilon)
-        self.model = _enlarge(model, luma_size, layout)
+        radius = min(config.radius_px, (min(h, w) - 1) // 2)
+        self.model = _stack(_linear_model(planes, lightness, radius, config.epsilon))
         window = np.ones((2 * radius + 1, 2 * radius + 1), np.uint8)
-        bounds = (_mat(cv2.erode(small, window)), _mat(cv2.dilate(small, window)))
-        self.bounds = _enlarge(np.concatenate(bounds, axis=2), luma_size, layout)
+        least = [cast(Floats, cv2.erode(plane, window)) for plane in planes]
+        self.bounds = _stack(least + [cast(Floats, cv2.dilate(plane, window)) for plane in planes])
 
     def at(self, rows: slice, guide: Floats) -> tuple[Floats, Floats]:
         """a* and b* of some rows, given their (L* + 16) / 116."""
         if not self.guided:
-            plain = self.plain[rows]
-            return plain[..., 0], plain[..., 1]
-        model, bounds = self.model[rows], self.bounds[rows]
-        ab = model[..., :2] * guide[..., None]
-        ab += model[..., 2:]
+            a, b, *_ = self._enlarge(self.model, rows)
+            return a, b
+        slope_a, slope_b, a, b = self._enlarge(self.model, rows)
+        low_a, low_b, high_a, high_b = self._enlarge(self.bounds, rows)
+        slope_a *= guide
+        slope_b *= guide
+        a += slope_a
+        b += slope_b
         # a highlight that the small grid never saw must not throw the line far off
-        np.clip(ab, bounds[..., :2], bounds[..., 2:], out=ab)
-        return ab[..., 0], ab[..., 1]
+        np.clip(a, low_a, high_a, out=a)
+        np.clip(b, low_b, high_b, out=b)
+        return a, b
+
+    def _enlarge(self, small: Floats, rows: slice) -> list[Floats]:
+        """Channels of (h, w, C) covering the picture, interpolated at rows of chroma samples."""
+        layout = self.layout
+        (scale_y, scale_x), (offset_y, offset_x) = self.scale, layout.offset
+        offset_y += rows.start * layout.subsample_y
+        matrix = np.array(
+            [
+                [scale_x * layout.subsample_x, 0, (offset_x + 0.5) * scale_x - 0.5],
+                [0, scale_y * layout.subsample_y, (offset_y + 0.5) * scale_y - 0.5],
+            ]
+        )
+        large = cv2.warpAffine(
+            small,
+            matrix,
+            (self.columns, rows.stop - rows.start),
+            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+            borderMode=cv2.BORDER_REPLICATE,
+        )
+        return [np.ascontiguousarray(large[..., i]) for i in range(small.shape[2])]
 
 
-def _linear_model(ab: Floats, lightness: Floats, radius: int, epsilon: float) -> Floats:
-    """(h, w, 4): slopes and offsets of a* and b* against (L* + 16) / 116 (guided filter)."""
-    guide = (np.asarray(lightness, np.float32) + np.float32(16)) / np.float32(116)
+def _stack(planes: list[Floats]) -> Floats:
+    """(h, w, 4): OpenCV warps four channels faster than two or three."""
+    return np.stack((planes * 4)[:4], axis=2)
+
+
+def _linear_model(
+    planes: list[Floats], lightness: Floats, radius: int, epsilon: float
+) -> list[Floats]:
+    """Slopes, then offsets, of the planes against (L* + 16) / 116: the guided filter."""
+    guide = (np.asarray(lightness, np.float32) + np.float32(16)) * np.float32(1 / 116)
     size = (2 * radius + 1, 2 * radius + 1)
 
-    def mean(x: Array) -> Floats:
+    def mean(x: Floats) -> Floats:
         return cast(Floats, cv2.blur(x, size, borderType=cv2.BORDER_REFLECT))
 
-    mean_guide, mean_ab = mean(guide), mean(ab)
     # about the mean of the picture: float32 has no digits to lose in E[x^2] - E[x]^2
-    away = guide - np.float32(guide.mean())
-    mean_away = mean(away)
-    variance = mean(away * away) - mean_away * mean_away
-    covariance = mean(away[..., None] * ab) - mean_away[..., None] * mean_ab
-    slope = covariance / (np.maximum(variance, 0) + np.float32((epsilon / 116) ** 2))[..., None]
-    offset = mean_ab - slope * mean_guide[..., None]
-    return mean(np.concatenate((slope, offset), axis=2))
-
-
-def _enlarge(small: Floats, luma_size: tuple[int, ...], layout: PlaneLayout) -> Floats:
-    """(h, w, C) covering the picture, interpolated at the chroma samples (C at most 4)."""
-    height, width = luma_size
-    rows, columns = layout.plane_size(height, width)
-    h, w = small.shape[:2]
-    scale_y, scale_x = h / height, w / width
-    offset_y, offset_x = layout.offset
-    matrix = np.array(
-        [
-            [scale_x * layout.subsample_x, 0, (offset_x + 0.5) * scale_x - 0.5],
-            [0, scale_y * layout.subsample_y, (offset_y + 0.5) * scale_y - 0.5],
-        ]
-    )
-    large = cv2.warpAffine(
-        small,
-        matrix,
-        (columns, rows),
-        flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-        borderMode=cv2.BORDER_REPLICATE,
-    )
-    return cast(Floats, large)
+    center = np.float32(guide.mean())
+    guide -= center
+    mean_guide = mean(guide)
+    variance: Floats = np.maximum(mean(guide * guide) - mean_guide * mean_guide, np.float32(0))
+    variance += np.float32((epsilon / 116) ** 2)
+    slopes, offsets = [], []
+    for plane in planes:
+        mean_plane = mean(plane)
+        slope = (mean(guide * plane) - mean_guide * mean_plane) / variance
+        slopes.append(mean(slope))
+        offsets.append(mean(mean_plane - slope * (mean_guide + center)))
+    return slopes + offsets
 
 
 def _color_difference(
-    guide: Floats, linear: Floats, a: Floats, b: Floats, kr: float, kb: float
+    guide: Floats, a: Floats, b: Floats, kr: float, kb: float
 ) -> tuple[Floats, Floats, Floats]:
     """R' - Y', G' - Y', B' - Y' of Lab colors; the curves go on oddly outside [0, 1].
 
     Args:
         guide: (L* + 16) / 116.
-        linear: Relative luminance of that L*.
         a: a*.
         b: b*.
         kr: Weight of R' in Y'.
         kb: Weight of B' in Y'.
     """
     x = _f_inverse(guide + a * np.float32(1 / 500))
+    y = _f_inverse(guide)
     z = _f_inverse(guide - b * np.float32(1 / 200))
     red, green, blue = (
-        _encode(np.float32(mx) * x + np.float32(my) * linear + np.float32(mz) * z)
+        _encode(np.float32(mx) * x + np.float32(my) * y + np.float32(mz) * z)
         for mx, my, mz in _XYZ_TO_RGB
     )
     luma = np.float32(kr) * red + np.float32(1 - kr - kb) * green + np.float32(kb) * blue
@@ -442,23 +463,32 @@ def _color_difference(
     return red, green, blue
 
 
+_F_KNEE = 0.2068966
+_GAMMA_KNEE = 0.0031308
+
+
 def _f_inverse(f: Floats) -> Floats:
-    cube = f * f
-    cube *= f
-    if float(f.min()) > 0.2068966:
-        return cube
-    line = (f - np.float32(16 / 116)) * np.float32(1 / 7.787)
-    return np.where(f > np.float32(0.2068966), cube, line)
+    """Line up to the knee, cube from there: written as a sum, since a choice is slow."""
+    upper = np.maximum(f, np.float32(_F_KNEE))
+    cube = upper * upper
+    cube *= upper
+    line = np.minimum(f, np.float32(_F_KNEE))
+    line *= np.float32(1 / 7.787)
+    cube += line
+    cube -= np.float32(_F_KNEE**3 + 16 / 116 / 7.787)
+    return cube
 
 
 def _encode(v: Floats) -> Floats:
     """sRGB gamma applied; odd about zero."""
     size = np.abs(v)
-    curve = size ** np.float32(1 / 2.4)
+    curve = np.maximum(size, np.float32(_GAMMA_KNEE)) ** np.float32(1 / 2.4)
     curve *= np.float32(1.055)
-    curve -= np.float32(0.055)
-    np.copyto(curve, size * np.float32(12.92), where=size <= np.float32(0.0031308))
-    return np.copysign(curve, v)
+    curve -= np.float32(1.055 * _GAMMA_KNEE ** (1 / 2.4))
+    np.minimum(size, np.float32(_GAMMA_KNEE), out=size)
+    size *= np.float32(12.92)
+    curve += size
+    return np.copysign(curve, v, out=curve)
 
 
 def _room(difference: tuple[Floats, Floats, Floats], darkest: Floats, brightest: Floats) -> Floats:

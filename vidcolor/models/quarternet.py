@@ -23,7 +23,7 @@ from vidcolor.records import Hints, Rois
 __all__ = ["QuarterNet", "quarternet"]
 
 _CENTER = 50.0  # L* that becomes 0
-_AB_SCALE = 40.0  # a*b* of an output of 1
+_AB_SCALE = 10.0  # a*b* of an output of 1
 
 
 def _conv(inputs: int, outputs: int, stride: int = 1) -> nn.Sequential:
@@ -150,7 +150,7 @@ class QuarterNet(nn.Module):
         return ab.index_add(0, rois.frame, share * placed) / total
 
 
-@register_model(multiple=32, weights="starter", rois=True, short_side=256)
+@register_model(multiple=32, weights="starter", rois=True, short_side=256, crop=128)
 def quarternet(
     width: int = 64, depth: int = 2, instance_share: float = 1.0, feather: float = 0.15
 ) -> QuarterNet:

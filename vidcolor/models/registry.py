@@ -47,6 +47,7 @@ class ModelSpec:
         hints: Uses given colors.
         square: Side of the square to which input is squashed, or None to keep the aspect ratio.
         short_side: Length of the shorter side of the input when the aspect ratio is kept.
+        crop: Side of the square to which instances are resized.
         weights: Name of the weights taken when none are named.
     """
 
@@ -57,6 +58,7 @@ class ModelSpec:
     hints: bool
     square: int | None
     short_side: int
+    crop: int
     weights: str
 
 
@@ -74,12 +76,15 @@ def register_model(
     hints: bool = False,
     square: int | None = None,
     short_side: int = 256,
+    crop: int = 256,
 ) -> Callable[[_Builder], _Builder]:
     """Enter a builder function under its own name; see `ModelSpec` for the arguments."""
 
     def enter(builder: _Builder) -> _Builder:
         name = builder.__name__
-        _SPECS[name] = ModelSpec(name, builder, multiple, rois, hints, square, short_side, weights)
+        _SPECS[name] = ModelSpec(
+            name, builder, multiple, rois, hints, square, short_side, crop, weights
+        )
         return builder
 
     return enter

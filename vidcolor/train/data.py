@@ -14,12 +14,14 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
+from vidcolor.color.lab import rgb_to_lab
 from vidcolor.errors import ConfigError, MediaError
 from vidcolor.train.degrade import DegradeConfig, degrade
 
 __all__ = ["Batch", "DataConfig", "Pictures", "TrainBatches", "ab_of", "lightness_of"]
 
 _SUFFIXES = (".jpg", ".jpeg", ".png")
+_LIGHTNESS = rgb_to_lab(torch.linspace(0, 1, 8192).view(1, 1, -1).expand(1, 3, -1))[0, 0].numpy()
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,10 +113,8 @@ class Pictures:
 
 
 def lightness_of(gray: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """L* of gamma-coded sRGB gray in 0..1; as `color.rgb_to_lab`, at numpy's speed."""
-    linear = np.where(gray > 0.04045, ((gray + 0.055) / 1.055) ** 2.4, gray / 12.92)
-    f = np.where(linear > 0.008856, np.cbrt(linear), 7.787 * linear + 16 / 116)
-    return np.asarray(116 * f - 16, np.float32)
+    """L* of gamma-coded sRGB gray in 0..1, by table: within 0.02 of `color.rgb_to_lab`."""
+    return _LIGHTNESS[np.rint(gray * (len(_LIGHTNESS) - 1)).astype(np.uint16)]
 
 
 def ab_of(rgb: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import cv2
 import torch
 from torch.utils.data import DataLoader
 
@@ -107,6 +108,10 @@ def _log(folder: Path, progress: Progress, seconds: float) -> None:
         file.write(json.dumps(row) + "\n")
 
 
+def _one_thread(worker: int) -> None:
+    cv2.setNumThreads(1)
+
+
 def train(config: TrainConfig) -> Iterator[Progress]:
     """Run or resume; yields after every step, after it was logged and, when due, saved.
 
@@ -140,6 +145,7 @@ def train(config: TrainConfig) -> Iterator[Progress]:
         sampler=range(state.step, config.fit.steps),
         num_workers=config.data.workers,
         prefetch_factor=4 if config.data.workers else None,
+        worker_init_fn=_one_thread,
     )
     started = time.monotonic()
     for report in fit(state, loader, config.fit):
