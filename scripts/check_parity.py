@@ -1,0 +1,523 @@
+"""Runs parity fixtures through our networks and prints the largest error of each case.
+
+Usage: python scripts/check_parity.py FIXTURE.npz ...
+
+A fixture holds inputs and the outputs that a reference implementation gave for them with weights
+made by a formula of their names (see `recipe`), so that no weight file is needed. Whole-picture
+cases (`e2e`, `demo`) need Pillow, which vidcolor itself does not. The exit status is 1 if a limit
+is exceeded.
+
+A trimmed fixture (scripts/record_parity_excerpt.py) may name a `stride` in a case: outputs are
+then stored at every `stride`-th row and column only.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import json
+import sys
+import zlib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from vidcolor.color.lab import lab_to_rgb, rgb_to_lab
+from vidcolor.models import objective
+from vidcolor.models.instcolor import FUSIONS, PUBLISHED, InstColor, WeightGenerator, instance_maps
+from vidcolor.models.layers import AB_SCALE
+from vidcolor.models.placement import LEVELS, Placement, choose_boxes, rows
+from vidcolor.models.siggraph17 import Siggraph17
+from vidcolor.records import Hints, Rois
+
+# largest error allowed, from the page that describes the fixtures
+TANH, MAPS, LOGITS, AB, LAB, RGB = 1e-4, 1e-3, 1e-3, 1e-2, 2e-6, 2e-5
+LOSS, GRADIENT, ROUNDING = 1e-4, 1e-2, 1e-6
+
+Array = np.ndarray[Any, Any]
+Case = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Error:
+    """The largest error of one quantity."""
+
+    quantity: str
+    value: float
+    limit: float
+
+    @property
+    def bad(self) -> bool:
+        """Over its limit, or no number."""
+        return not self.value <= self.limit
+
+
+# --- weights by formula -------------------------------------------------------------------------
+
+
+def recipe(salt: str, tag: str, key: str, shape: tuple[int, ...]) -> Array:
+    """The value of one entry of a state dict: float32, or int64 for counters."""
+    if key.endswith("num_batches_tracked"):
+        return np.ones(shape, np.int64)
+    seed = zlib.crc32(f"{salt}|{tag}.{key}".encode())
+    raw = np.random.PCG64(seed).random_raw(int(np.prod(shape)))
+    u = (2 * ((raw >> np.uint64(11)) * 2.0**-53) - 1).reshape(shape)
+    if key == "model_out.weight":
+        value = u
+    elif key.endswith("weight") and len(shape) == 4:
+        fan = 4 * shape[0] if shape[2:] == (4, 4) else int(np.prod(shape[1:]))
+        value = u * np.sqrt(6 / fan)
+        if key.endswith("_conv.4.weight") or key == "model8.6.weight":
+            value = value * 6
+        elif key == "model_out.0.weight":
+            value = value * 0.6
+    elif key.endswith("weight"):
+        value = 1 + 0.25 * u
+    elif key.endswith("_conv.4.bias"):
+        value = 1 + 0.5 * u
+    elif key.endswith("bias"):
+        value = 0.1 * u
+    elif key.endswith("running_mean"):
+        value = 0.3 + 0.2 * u
+    elif key.endswith("running_var"):
+        value = 1 + 0.5 * u
+    else:
+        raise KeyError(key)
+    return value.astype(np.float32)
+
+
+def fill(module: nn.Module, salt: str, tag: str) -> None:
+    """Give a network on the meta device its weights by formula."""
+    state = {
+        key: torch.from_numpy(recipe(salt, tag, key, tuple(value.shape)))
+        for key, value in module.state_dict().items()
+    }
+    module.load_state_dict(state, assign=True)
+    module.eval()
+
+
+@functools.lru_cache(maxsize=1)
+def published_instcolor(salt: str) -> InstColor:
+    """All three nets of InstColorization."""
+    with torch.device("meta"):
+        net = InstColor(**PUBLISHED)
+    assert net.full is not None
+    for part, tag in ((net.full, "GComp"), (net.instance, "G"), (net.fusion, "GF")):
+        fill(part, salt, tag)
+    return net
+
+
+@functools.lru_cache(maxsize=1)
+def published_siggraph17(salt: str) -> Siggraph17:
+    """The network of the `colorizers` package."""
+    with torch.device("meta"):
+        net = Siggraph17(mask_cent=0.0)
+    fill(net, salt, "siggraph17")
+    return net
+
+
+# --- comparing ----------------------------------------------------------------------------------
+
+
+def difference(ours: Tensor | Array | float, theirs: Array) -> float:
+    """Largest absolute difference; infinite if the shapes differ."""
+    a = ours.detach().double().numpy() if isinstance(ours, Tensor) else np.asarray(ours, float)
+    if a.shape != theirs.shape:
+        return float("inf")
+    return float(np.abs(a - theirs).max(initial=0.0))
+
+
+def relative(ours: float, theirs: float) -> float:
+    """Difference relative to the reference; 0 where both are 0."""
+    return 0.0 if ours == theirs else abs(ours - theirs) / max(abs(theirs), 1e-30)
+
+
+def stats(x: Tensor) -> Array:
+    """Mean, population deviation, least and largest value, as fixtures have them."""
+    d = x.detach().double()
+    return np.array([d.mean(), d.std(correction=0), d.min(), d.max()])
+
+
+def picture(image: Array) -> Tensor:
+    """(1, 3, H, W) float32 in 0..1 of (H, W, 3) uint8."""
+    return torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255
+
+
+class Fixture:
+    """One archive, read case by case."""
+
+    def __init__(self, path: str) -> None:
+        self.arrays = np.load(path)
+        index = json.loads(str(self.arrays["index_json"]))
+        self.salt: str = index["meta"]["salt"]
+        self.cases: dict[str, Case] = {case["name"]: case for case in index["cases"]}
+
+    def has(self, case: Case, name: str) -> bool:
+        """Whether the case has this array."""
+        return f"{case['name']}/{name}" in self.arrays
+
+    def get(self, case: Case, name: str) -> Array:
+        """An array of the case."""
+        return self.arrays[f"{case['name']}/{name}"]
+
+    def tensor(self, case: Case, name: str) -> Tensor:
+        """An array of the case as a tensor."""
+        return torch.from_numpy(self.get(case, name))
+
+
+def output(case: Case, x: Tensor) -> Tensor:
+    """The part of an output that the case keeps."""
+    stride = int(case.get("stride", 1))
+    return x[:, :, ::stride, ::stride]
+
+
+# --- the kinds ----------------------------------------------------------------------------------
+
+
+def check_recipe(fix: Fixture, case: Case) -> Iterator[Error]:
+    """The formula of the weights."""
+    for tag, key, shape in case["keys"]:
+        value = recipe(case["salt"], tag, key, tuple(shape))
+        theirs = fix.get(case, f"{tag}.{key}/head")
+        yield Error("head", difference(value.ravel()[: len(theirs)], theirs), 0.0)
+        total = float(value.astype(np.float64).sum())
+        yield Error("sum", relative(total, float(fix.get(case, f"{tag}.{key}/sum"))), 1e-9)
+
+
+def check_color(fix: Fixture, case: Case) -> Iterator[Error]:
+    """Color code and classes."""
+    unit = torch.tensor([100.0, AB_SCALE, AB_SCALE]).view(1, 3, 1, 1)
+    center = torch.tensor([50.0, 0.0, 0.0]).view(1, 3, 1, 1)
+    lab = rgb_to_lab(fix.tensor(case, "rgb8")[None].float() / 255)
+    norm = (lab - center) / unit
+    yield Error("lab_norm", difference(norm, fix.get(case, "lab_norm")), LAB)
+    back = lab_to_rgb(lab)
+    yield Error("roundtrip_rgb", difference(back, fix.get(case, "lab_roundtrip_rgb")), RGB)
+    wild = lab_to_rgb(fix.tensor(case, "lab_in") * unit + center)
+    yield Error("rgb_unclamped", difference(wild, fix.get(case, "lab_in_rgb_unclamped")), RGB)
+    number = objective.color_class(fix.tensor(case, "lab_in")[:, 1:] * AB_SCALE)
+    yield Error("encode_idx", difference(number, fix.get(case, "encode_idx")), 0.0)
+    mean = objective.mean_color(fix.tensor(case, "class_prob")) / AB_SCALE
+    yield Error("class_mean_ab", difference(mean, fix.get(case, "class_mean_ab")), ROUNDING)
+
+
+def check_boxinfo(fix: Fixture, case: Case) -> Iterator[Error]:
+    """Placement numbers."""
+    ours = []
+    for x0, y0, x1, y1, width, height, side in fix.get(case, "in").tolist():
+        box = torch.tensor([[x0, y0, x1, y1]])
+        sides = [side >> level for level in range(LEVELS)]
+        ours.append(torch.cat([rows(box, (height, width), (s, s))[0] for s in sides]))
+    yield Error("rows", difference(torch.stack(ours), fix.get(case, "out")), 0.0)
+
+
+def check_topn(fix: Fixture, case: Case) -> Iterator[Error]:
+    """Choice of boxes."""
+    boxes, scores = fix.tensor(case, "bbox"), fix.tensor(case, "scores")
+    chosen = boxes.trunc()[choose_boxes(boxes, scores, case["box_num"])]
+    yield Error("selected", difference(chosen, fix.get(case, "selected")), 0.0)
+
+
+def _levels(fix: Fixture, case: Case) -> list[Tensor]:
+    suffixes = ("", "_2x", "_4x", "_8x")
+    return [fix.tensor(case, f"box_info{suffix}") for suffix in suffixes]
+
+
+class Spy:
+    """Compares what the generators of a fusion net make while it runs."""
+
+    def __init__(self, fix: Fixture, case: Case, net: InstColor) -> None:
+        self.errors: list[Error] = []
+        self.hooks = [
+            net.fusion.get_submodule(name).register_forward_hook(self.look(fix, case, name))
+            for _, name, _ in FUSIONS
+        ]
+
+    def look(self, fix: Fixture, case: Case, name: str) -> Callable[..., None]:
+        """A hook that compares one generator."""
+
+        def hook(module: nn.Module, inputs: tuple[Any, ...], result: Tensor) -> None:
+            assert isinstance(module, WeightGenerator)
+            _compare_map(self.errors, fix, case, f"fused/{name}", result)
+            shares = module.shares(*inputs)[0]
+            if fix.has(case, f"wmap/{name}/stats"):
+                theirs = fix.get(case, f"wmap/{name}/stats")
+                ours = np.stack([stats(share) for share in shares])
+                self.errors.append(Error("wmap/stats", difference(ours, theirs), MAPS))
+            if fix.has(case, f"wmap/{name}"):
+                theirs = fix.get(case, f"wmap/{name}")
+                kept = output(case, shares[None])[0]
+                self.errors.append(Error("wmap", difference(kept, theirs), MAPS))
+
+        return hook
+
+    def __enter__(self) -> Spy:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for hook in self.hooks:
+            hook.remove()
+
+
+def _compare_map(errors: list[Error], fix: Fixture, case: Case, name: str, value: Tensor) -> None:
+    kind = name.split("/")[0]
+    if fix.has(case, f"{name}/stats"):
+        theirs = fix.get(case, f"{name}/stats")
+        scale = max(1.0, float(np.abs(theirs).max()))
+        errors.append(Error(f"{kind}/stats", difference(stats(value), theirs) / scale, MAPS))
+    if fix.has(case, f"{name}/head"):
+        head = fix.get(case, f"{name}/head")
+        ours = value.contiguous().flatten()[: len(head)]
+        errors.append(Error(f"{kind}/head", difference(ours, head), MAPS))
+
+
+def _compare_instances(fix: Fixture, case: Case, net: InstColor, crops: Tensor) -> list[Error]:
+    errors: list[Error] = []
+    for name, value in instance_maps(net.instance, crops).items():
+        _compare_map(errors, fix, case, f"inst/{name}", value)
+    if fix.has(case, "inst/out_reg/head"):
+        _compare_map(errors, fix, case, "inst/out_reg", net.instance.predict(crops))
+    return errors
+
+
+def _net_inputs(fix: Fixture, case: Case) -> tuple[Tensor, Tensor, Placement]:
+    """Network inputs of a `net` case."""
+
+    def joined(kind: str) -> Tensor:
+        return torch.cat([fix.tensor(case, f"{kind}_{part}") for part in ("A", "hint", "mask")], 1)
+
+    n = case["n"]
+    levels = _levels(fix, case)
+    return joined("full"), joined("crop"), Placement.of_rows(levels, [0] * n, torch.ones(n))
+
+
+def check_net(fix: Fixture, case: Case) -> Iterator[Error]:
+    """The networks, fed their own input channels."""
+    net = published_instcolor(fix.salt)
+    assert net.full is not None
+    full = torch.cat([fix.tensor(case, f"full_{part}") for part in ("A", "hint", "mask")], 1)
+    if fix.has(case, "gcomp_out"):
+        logits, color = net.full.predict_both(full)
+        color = output(case, color)
+        yield Error("gcomp_out", difference(color, fix.get(case, "gcomp_out")), TANH)
+        if fix.has(case, "gcomp_class_sub"):
+            theirs = fix.get(case, "gcomp_class_sub")
+            yield Error("class", difference(logits[:, :, ::4, ::4], theirs), LOGITS)
+        if fix.has(case, "gcomp_class/stats"):
+            theirs = fix.get(case, "gcomp_class/stats")
+            yield Error("class/stats", difference(stats(logits), theirs), LOGITS)
+    if not case["n"]:
+        alone = output(case, net.fusion.predict(full))
+        theirs = fix.get(case, "fusion_out_zero_instances")
+        yield Error("fusion_out_zero_instances", difference(alone, theirs), TANH)
+        return
+    full, crops, placement = _net_inputs(fix, case)
+    yield from _compare_instances(fix, case, net, crops)
+    with Spy(fix, case, net) as spy:
+        fused = output(case, net.fuse(full, crops, placement))
+    yield from spy.errors
+    yield Error("fusion_out", difference(fused, fix.get(case, "fusion_out")), TANH)
+
+
+def check_e2e(fix: Fixture, case: Case) -> Iterator[Error]:
+    """From an 8-bit picture and boxes to an 8-bit picture."""
+    from PIL import Image
+
+    net = published_instcolor(fix.salt)
+    image = fix.get(case, "image")
+    size = (image.shape[0], image.shape[1])
+    side = case["final_size"]
+
+    def lightness(part: Image.Image) -> Tensor:
+        small = part.resize((side, side), Image.Resampling.BILINEAR)
+        return rgb_to_lab(picture(np.array(small)))[:, :1]
+
+    source = Image.fromarray(image)
+    full = lightness(source)
+    step = case["full_A_stride"]
+    ours = (full - 50)[:, :, ::step, ::step] / 100
+    yield Error("full_A", difference(ours, fix.get(case, "full_A")), LAB)
+    boxes = fix.tensor(case, "bbox")
+    boxes = boxes[choose_boxes(boxes, fix.tensor(case, "scores"), case["box_num"])].trunc()
+    rois = None
+    with Spy(fix, case, net) as spy:
+        if len(boxes):
+            corners = [tuple(int(v) for v in box) for box in boxes.tolist()]
+            crops = torch.cat([lightness(source.crop(corner)) for corner in corners])
+            for level, theirs in enumerate(_levels(fix, case)):
+                at = (side >> level, side >> level)
+                yield Error("box_info", difference(rows(boxes.long(), size, at), theirs.numpy()), 0)
+            shade = (crops - 50) / 100
+            theirs = fix.get(case, "crop_A/stats")
+            yield Error("crop_A", difference(np.stack([stats(s) for s in shade]), theirs), LAB)
+            sub = fix.get(case, "crop_A/sub")
+            yield Error("crop_A", difference(shade[:, :, ::8, ::8], sub), LAB)
+            channels = torch.cat((shade, torch.zeros(len(shade), 2, side, side)), 1)
+            channels = F.pad(channels, (0, 0, 0, 0, 0, 1), value=-0.5)
+            yield from _compare_instances(fix, case, net, channels)
+            one = torch.zeros(len(boxes), dtype=torch.int64)
+            rois = Rois(crops, boxes, one, torch.ones(len(boxes)), size)
+        ab = net(full, rois)
+    yield from spy.errors
+    theirs = fix.get(case, "out_ab")
+    yield Error("out_ab", difference(output(case, ab / AB_SCALE), theirs), TANH)
+    rgb = lab_to_rgb(torch.cat((full, ab), 1)).clamp(0, 1)
+    rgb8 = torch.round(output(case, rgb) * 255)[0].permute(1, 2, 0)
+    yield Error("rgb8", difference(rgb8, fix.get(case, "rgb8").astype(float)), 1.0)
+
+
+def check_loss(fix: Fixture, case: Case) -> Iterator[Error]:
+    """Loss, choice of samples, learning rate."""
+    pred, target = fix.tensor(case, "pred"), fix.tensor(case, "target")
+    loss = objective.pixel_loss(pred, target)
+    yield Error("huber_map", difference(loss, fix.get(case, "huber_map")), ROUNDING)
+    mean = 10 * float(loss.double().mean())
+    yield Error("huber_mean_x10", relative(mean, float(fix.get(case, "huber_mean_x10"))), LOSS)
+    plain = (pred - target).abs().sum(1, keepdim=True)
+    yield Error("l1_map", difference(plain, fix.get(case, "l1_map")), ROUNDING)
+    extent = objective.color_range(target)
+    yield Error("ab_range", difference(extent, fix.get(case, "ab_range")), ROUNDING)
+    for least in (5, 10):
+        kept = extent >= least / AB_SCALE
+        yield Error("keep", difference(kept, fix.get(case, f"keep_thresh{least}")), 0.0)
+    for name, constant, decay in (("full", 100, 50), ("fusion", 10, 20)):
+        ours = [objective.rate_factor(e, constant, decay) for e in range(constant + decay)]
+        theirs = fix.get(case, f"lr_factor_{name}")
+        yield Error("lr_factor", difference(np.array(ours), theirs), 1e-12)
+
+
+def check_grad(fix: Fixture, case: Case) -> Iterator[Error]:
+    """Gradients of what the fusion phase trains, all nets in evaluation mode."""
+    net = published_instcolor(fix.salt)
+    prefix = f"{case['name']}/gradnorm/"
+    names = [key.removeprefix(prefix) for key in fix.arrays.files if key.startswith(prefix)]
+    full, crops, placement = _net_inputs(fix, fix.cases[case["source"]])
+    with torch.enable_grad():
+        loss = (
+            10
+            * objective.pixel_loss(
+                net.fuse(full, crops, placement), fix.tensor(case, "target_ab")
+            ).mean()
+        )
+        weights = [net.fusion.get_parameter(name) for name in names]
+        gradients = torch.autograd.grad(loss, weights)
+    yield Error("loss_G", relative(float(loss.detach()), float(fix.get(case, "loss_G"))), LOSS)
+    for name, gradient in zip(names, gradients, strict=True):
+        theirs = float(fix.get(case, f"gradnorm/{name}"))
+        yield Error("gradnorm", relative(float(gradient.double().norm()), theirs), GRADIENT)
+
+
+def check_siggraph17(fix: Fixture, case: Case) -> Iterator[Error]:
+    """The network of the `colorizers` package."""
+    net = published_siggraph17(fix.salt)
+    errors: list[Error] = []
+    hooks = []
+    for name in ("model1", "model4", "model7", "model8", "model10"):
+
+        def look(_m: nn.Module, _i: object, value: Tensor, name: str = name) -> None:
+            _compare_map(errors, fix, case, f"act/{name}", value)
+
+        hooks.append(net.get_submodule(name).register_forward_hook(look))
+    hints = None
+    if case["hint"]:
+        hints = Hints(fix.tensor(case, "ab_hint"), fix.tensor(case, "mask"))
+    ab = net(fix.tensor(case, "L"), hints=hints)
+    for hook in hooks:
+        hook.remove()
+    yield from errors
+    yield Error("out_ab", difference(output(case, ab), fix.get(case, "out_ab")), AB)
+
+
+def check_demo(fix: Fixture, case: Case) -> Iterator[Error]:
+    """From an 8-bit picture to a color picture of its own size."""
+    from PIL import Image
+
+    image = fix.get(case, "image")
+    height, width = case["HW"]
+    source = Image.fromarray(image)
+    small = np.array(source.resize((width, height), Image.Resampling.BICUBIC))
+    light, small_light = (rgb_to_lab(picture(p))[:, :1] for p in (image, small))
+    yield Error("L_orig", difference(light, fix.get(case, "L_orig")), 100 * LAB)
+    yield Error("L_rs", difference(small_light, fix.get(case, "L_rs")), 100 * LAB)
+    ab = published_siggraph17(fix.salt)(small_light)
+    yield Error("out_ab", difference(ab, fix.get(case, "out_ab")), AB)
+    large = F.interpolate(ab, image.shape[:2], mode="bilinear", align_corners=False)
+    rgb = lab_to_rgb(torch.cat((light, large), 1)).clamp(0, 1)[0].permute(1, 2, 0)
+    yield Error("rgb", difference(rgb, fix.get(case, "rgb")), 1e-4)
+
+
+CHECKS: dict[str, Callable[[Fixture, Case], Iterator[Error]]] = {
+    "boxinfo": check_boxinfo,
+    "color": check_color,
+    "demo": check_demo,
+    "e2e": check_e2e,
+    "grad": check_grad,
+    "loss": check_loss,
+    "net": check_net,
+    "recipe": check_recipe,
+    "siggraph17": check_siggraph17,
+    "topn": check_topn,
+}
+
+
+def why_skipped(case: Case) -> str | None:
+    """Why a case cannot be checked, or None."""
+    if case["kind"] not in CHECKS:
+        return f"no network of ours is of kind {case['kind']!r}"
+    if case["kind"] == "demo" and case["net"] != "siggraph17":
+        return f"no network of ours is {case['net']!r}"
+    if case["kind"] in ("e2e", "demo"):
+        try:
+            import PIL  # noqa: F401
+        except ImportError:
+            return "needs Pillow (pip install pillow)"
+    return None
+
+
+def largest(errors: Iterator[Error]) -> list[Error]:
+    """Of each quantity the worst error, in the order of first appearance."""
+    worst: dict[str, Error] = {}
+    for error in errors:
+        before = worst.get(error.quantity)
+        if before is None or error.bad or (error.value > before.value and not before.bad):
+            worst[error.quantity] = error
+    return list(worst.values())
+
+
+@torch.no_grad()
+def check(fix: Fixture, case: Case) -> list[Error]:
+    """The largest error of each quantity of a case."""
+    return largest(CHECKS[case["kind"]](fix, case))
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Check the named fixtures."""
+    parser = argparse.ArgumentParser(description="Compare our networks with recorded numbers.")
+    parser.add_argument("fixtures", nargs="+", metavar="FIXTURE.npz")
+    failed = 0
+    for path in parser.parse_args(arguments).fixtures:
+        fix = Fixture(path)
+        print(path)
+        for case in fix.cases.values():
+            label = f"  {case['name']} ({case['kind']})"
+            reason = why_skipped(case)
+            if reason is not None:
+                print(f"{label}: skipped, {reason}")
+                continue
+            print(label)
+            for error in check(fix, case):
+                verdict = "EXCEEDED" if error.bad else "ok"
+                failed += error.bad
+                numbers = f"{error.value:9.2e}  limit {error.limit:7.0e}"
+                print(f"    {error.quantity:28} {numbers}  {verdict}")
+    print("all within limits" if not failed else f"{failed} quantities exceed their limit")
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
