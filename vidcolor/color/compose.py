@@ -69,7 +69,7 @@ class ComposeConfig:
     """
 
     filter: str = "guided"
-    radius_px: int = 4
+    radius_px: int = 2
     epsilon: float = 4.0
     dark_start: float = 0.03
     dark_end: float = 0.08
@@ -415,7 +415,12 @@ def _stack(planes: list[Floats]) -> Floats:
 def _linear_model(
     planes: list[Floats], lightness: Floats, radius: int, epsilon: float
 ) -> list[Floats]:
-    """Slopes, then offsets, of the planes against (L* + 16) / 116: the guided filter."""
+    """Slopes, then offsets, of the planes against (L* + 16) / 116.
+
+    The slopes are the guided filter's. The offsets are such that the planes themselves stand where
+    the small grid has its samples, so that nothing the network drew is smoothed; between them the
+    edges of luma decide.
+    """
     guide = (np.asarray(lightness, np.float32) + np.float32(16)) * np.float32(1 / 116)
     size = (2 * radius + 1, 2 * radius + 1)
 
@@ -423,18 +428,17 @@ def _linear_model(
         return cast(Floats, cv2.blur(x, size, borderType=cv2.BORDER_REFLECT))
 
     # about the mean of the picture: float32 has no digits to lose in E[x^2] - E[x]^2
-    center = np.float32(guide.mean())
-    guide -= center
-    mean_guide = mean(guide)
-    variance: Floats = np.maximum(mean(guide * guide) - mean_guide * mean_guide, np.float32(0))
+    away: Floats = guide - guide.mean()
+    mean_away = mean(away)
+    variance: Floats = mean(away * away) - mean_away * mean_away
+    np.maximum(variance, np.float32(0), out=variance)
     variance += np.float32((epsilon / 116) ** 2)
-    slopes, offsets = [], []
+    slopes = []
     for plane in planes:
-        mean_plane = mean(plane)
-        slope = (mean(guide * plane) - mean_guide * mean_plane) / variance
-        slopes.append(mean(slope))
-        offsets.append(mean(mean_plane - slope * (mean_guide + center)))
-    return slopes + offsets
+        covariance: Floats = mean(away * plane) - mean_away * mean(plane)
+        covariance /= variance
+        slopes.append(mean(covariance))
+    return slopes + [plane - slope * guide for plane, slope in zip(planes, slopes, strict=True)]
 
 
 def _color_difference(
