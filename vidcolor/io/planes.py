@@ -1,0 +1,193 @@
+"""Luma out of decoded frames, planes into frames for the encoder, without any conversion."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import av
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from vidcolor.errors import MediaError
+
+__all__ = ["PixelLayout", "chroma_share", "layout_of", "luma_of", "put_planes"]
+
+Array = npt.NDArray[Any]
+
+BT709 = np.array([[0.2126, 0.7152, 0.0722]], np.float32)
+"""Weights of R', G', B' in the Y' made of RGB sources."""
+
+_HIGH_BITS = re.compile(r"^p[0-4]1[0-6]")  # p010 and kin keep the value in the upper bits
+_PLANAR_RGB = re.compile(r"^gbra?p(|9|10|12|14|16)(le|be)?$")
+_NEUTRAL_8 = 6
+"""Distance from neutral, in 8-bit codes, up to which chroma is noise."""
+
+
+@dataclass(frozen=True, slots=True)
+class PixelLayout:
+    """What must be done to a frame of some pixel format to get at luma.
+
+    Attributes:
+        name: FFmpeg's name of the format.
+        kind: `plane` (plane 0 is luma), `rgb` (Y' is computed), `packed` (unpacked first).
+        bits: Depth of the luma that comes out.
+        shift: Bits to drop at the lower end of a stored word.
+        full_range: The format itself says that codes use the whole range.
+        gray: It has no color.
+        via: Format to unpack to, where one is needed.
+    """
+
+    name: str
+    kind: Literal["plane", "rgb", "packed"]
+    bits: int
+    shift: int = 0
+    full_range: bool = False
+    gray: bool = False
+    via: str | None = None
+
+
+def layout_of(pixel_format: Any) -> PixelLayout:
+    """How frames of a pixel format (`av.VideoFormat`) are read.
+
+    Raises:
+        MediaError: If the format keeps no picture in memory that we could read.
+    """
+    name, parts = pixel_format.name, pixel_format.components
+    if not parts:
+        raise MediaError(f"pixel format {name} cannot be read")
+    bits = parts[0].bits
+    real = "f32" in name or "f16" in name
+    gray = name.startswith(("gray", "mono", "ya"))
+    if name.startswith("mono"):
+        return PixelLayout(name, "packed", 8, full_range=True, gray=True, via="gray")
+    if gray and (real or bits > 16):
+        return PixelLayout(name, "packed", 16, full_range=True, gray=True, via="gray16le")
+    if (
+        pixel_format.is_rgb
+        or pixel_format.has_palette
+        or pixel_format.is_bayer
+        or name.startswith("xyz")
+        or real
+    ):
+        if _PLANAR_RGB.match(name):
+            return PixelLayout(name, "rgb", bits, full_range=True)
+        deep = real or bits > 8
+        via = "rgb48le" if deep else "rgb24"
+        return PixelLayout(name, "rgb", 16 if deep else 8, full_range=True, via=via)
+    if not 8 <= bits <= 16:
+        raise MediaError(f"pixel format {name} has {bits} bits, 8 to 16 can be read")
+    full = gray or name.startswith("yuvj")
+    if gray and len(parts) == 2:  # gray with transparency, interleaved
+        via = "gray" if bits == 8 else f"gray{bits}le"
+        return PixelLayout(name, "packed", bits, full_range=True, gray=True, via=via)
+    if sum(part.plane == 0 for part in parts) > 1:
+        grid = av.VideoFormat(name, 16, 16).components
+        chroma = {(8, 8): "420", (8, 16): "422", (16, 16): "444", (4, 16): "411"}.get(
+            (grid[1].width, grid[1].height), "444"
+        )
+        suffix = "" if bits == 8 else f"{bits}le"
+        return PixelLayout(name, "packed", bits, full_range=full, via=f"yuv{chroma}p{suffix}")
+    shift = 16 - bits if _HIGH_BITS.match(name) else 0
+    return PixelLayout(name, "plane", bits, shift=shift, full_range=full, gray=gray)
+
+
+def luma_of(frame: Any, layout: PixelLayout) -> Array:
+    """A copy of the luma of a decoded frame.
+
+    Args:
+        frame: A decoded `av.VideoFrame`.
+        layout: Of its pixel format.
+
+    Returns:
+        (H, W) codes as decoded, uint8, int16 (9 to 15 bit) or int32 (16 bit). For RGB, Y' by
+        BT.709, full range, rounded to the depth of the source.
+    """
+    if layout.kind == "rgb":
+        rgb = _rgb(frame, layout).astype(np.float32)
+        luma = np.rint(cv2.transform(rgb, BT709)).reshape(rgb.shape[:2])
+    else:
+        if layout.via is not None:
+            frame = frame.reformat(format=layout.via)
+        luma = plane_view(frame, 0)
+        if layout.shift:
+            luma = luma >> layout.shift
+    return luma.astype(_luma_dtype(layout.bits))
+
+
+def _luma_dtype(bits: int) -> type[np.integer[Any]]:
+    if bits == 8:
+        return np.uint8
+    return np.int16 if bits < 16 else np.int32
+
+
+def _rgb(frame: Any, layout: PixelLayout) -> Array:
+    """(H, W, 3) R'G'B' codes."""
+    if layout.via is None:
+        green, blue, red = (plane_view(frame, i) for i in range(3))
+        return np.stack((red, green, blue), axis=2)
+    frame = frame.reformat(format=layout.via)
+    return plane_view(frame, 0, samples=3)
+
+
+def plane_view(frame: Any, index: int, samples: int = 1) -> Array:
+    """A plane as it lies in memory, without padding; never write to a decoded frame's.
+
+    Args:
+        frame: An `av.VideoFrame`.
+        index: Which plane.
+        samples: Values to a pixel.
+
+    Returns:
+        (H, W), or (H, W, samples), uint8 or uint16 in native byte order.
+    """
+    plane = frame.planes[index]
+    fmt = frame.format
+    wide = fmt.components[0].bits > 8
+    dtype = np.dtype(">u2" if fmt.is_big_endian else "<u2") if wide else np.dtype(np.uint8)
+    rows = np.frombuffer(plane, dtype).reshape(plane.height, -1)
+    view = rows[:, : plane.width * samples]
+    if samples > 1:
+        view = view.reshape(plane.height, plane.width, samples)
+    return view.astype(np.uint16) if wide and fmt.is_big_endian else view
+
+
+def chroma_share(frame: Any, layout: PixelLayout) -> float:
+    """Share of pixels, looked at on a coarse grid, whose color is more than noise."""
+    if layout.gray:
+        return 0.0
+    if layout.kind == "rgb":
+        rgb = _rgb(frame, layout)[::4, ::4].astype(np.int32)
+        far = (rgb.max(2) - rgb.min(2)) > 2 * _NEUTRAL_8 << (layout.bits - 8)
+        return float(far.mean())
+    if layout.via is not None:
+        frame = frame.reformat(format=layout.via)
+    if len(frame.planes) < 2:
+        return 0.0
+    if len(frame.planes) == 2:  # semi-planar: Cb and Cr alternate
+        chroma = [plane_view(frame, 1, samples=2)[::4, ::4]]
+    else:
+        chroma = [plane_view(frame, i)[::4, ::4] for i in (1, 2)]
+    neutral, near = 1 << (layout.bits - 1), _NEUTRAL_8 << (layout.bits - 8)
+    codes = [(c >> layout.shift).astype(np.int32) for c in chroma]
+    far = [np.abs(c - neutral) > near for c in codes]
+    return float(far[0].any(2).mean() if len(far) == 1 else (far[0] | far[1]).mean())
+
+
+def put_planes(frame: Any, planes: tuple[Array, ...]) -> None:
+    """Fill a new frame.
+
+    Args:
+        frame: An `av.VideoFrame` that nobody else refers to.
+        planes: As many arrays as it has planes, of its sizes and word length.
+
+    Raises:
+        ValueError: If a size differs.
+    """
+    for plane, values in zip(frame.planes, planes, strict=True):
+        if values.shape != (plane.height, plane.width):
+            raise ValueError(f"plane is {plane.height}x{plane.width}, given {values.shape}")
+        rows = np.frombuffer(plane, values.dtype).reshape(plane.height, -1)
+        rows[:, : plane.width] = values

@@ -1,0 +1,125 @@
+"""Opening a film, and the part of it that is wanted."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import av.error
+
+from vidcolor.errors import MediaError
+
+__all__ = ["Span", "as_time", "file_url", "open_source", "reason", "seconds"]
+
+_PICTURELESS = ("tty",)  # FFmpeg "plays" any text file as a terminal
+
+
+def file_url(path: Path) -> str:
+    """The path as FFmpeg must be told, whatever colons and per cent signs are in the name."""
+    return f"file:{os.fspath(path)}"
+
+
+def seconds(value: float) -> Fraction:
+    """The decimal number that a person wrote, exactly."""
+    return Fraction(repr(float(value)))
+
+
+def as_time(value: Fraction | float) -> str:
+    """Seconds as `1:02:03.456`."""
+    milliseconds = round(value * 1000)
+    sign, milliseconds = ("-" if milliseconds < 0 else ""), abs(milliseconds)
+    hours, rest = divmod(milliseconds, 3_600_000)
+    minutes, rest = divmod(rest, 60_000)
+    return f"{sign}{hours}:{minutes:02}:{rest // 1000:02}.{rest % 1000:03}"
+
+
+def reason(error: BaseException) -> str:
+    """Why FFmpeg or the system failed, in a few words, without file names."""
+    if isinstance(error, OSError) and error.errno is not None and 0 < error.errno < 4096:
+        return os.strerror(error.errno).lower()
+    text = getattr(error, "strerror", None) or str(error)
+    return str(text).strip().rstrip(".").lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """A part of a film, in seconds of the source's own clock.
+
+    Attributes:
+        first: Frames from this time on are wanted; None from the beginning.
+        end: Frames before this time are wanted; None to the end.
+    """
+
+    first: Fraction | None
+    end: Fraction | None
+
+    @classmethod
+    def of(cls, stream: Any, start: float | None, duration: float | None) -> Span:
+        """The span of a picture stream that begins `start` seconds after its first frame."""
+        origin = Fraction(stream.start_time or 0) * Fraction(stream.time_base)
+        first = None if not start else origin + seconds(start)
+        if duration is None:
+            return cls(first, None)
+        return cls(first, (origin if first is None else first) + seconds(duration))
+
+    @property
+    def shift(self) -> Fraction:
+        """Seconds to take off every time, so that the part begins at 0."""
+        return self.first or Fraction(0)
+
+    def ticks(self, time_base: Fraction) -> int:
+        """`shift` in units of `time_base`."""
+        return round(self.shift / time_base)
+
+
+def open_source(path: Path) -> tuple[Any, Any]:
+    """Open a film.
+
+    Args:
+        path: Any file that FFmpeg reads.
+
+    Returns:
+        The open container and its picture stream (never cover art).
+
+    Raises:
+        MediaError: If there is no such file, it is empty, no film, or has no moving picture.
+    """
+    if not path.exists():
+        raise MediaError(f"{path}: no such file")
+    if path.is_dir():
+        raise MediaError(f"{path}: is a folder, not a video")
+    try:
+        if path.is_file() and path.stat().st_size == 0:
+            raise MediaError(f"{path}: is empty")
+        container = av.open(file_url(path))
+    except PermissionError as error:
+        raise MediaError(f"{path}: cannot be read ({reason(error)})") from error
+    except (av.error.FFmpegError, OSError, ValueError) as error:
+        if isinstance(error, MediaError):
+            raise
+        raise MediaError(
+            f"{path}: is no video that FFmpeg can read, or its end is missing ({reason(error)})"
+        ) from error
+    try:
+        stream = None
+        if container.format.name not in _PICTURELESS:
+            stream = container.streams.best("video")
+        if stream is None or is_cover(stream):
+            kinds = sorted({s.type for s in container.streams if not is_cover(s)})
+            found = " and ".join(kinds) if kinds else "nothing"
+            raise MediaError(f"{path}: has no moving picture, only {found}")
+        if stream.codec_context is None:
+            raise MediaError(f"{path}: this FFmpeg has no decoder for its picture")
+    except BaseException:
+        container.close()
+        raise
+    return container, stream
+
+
+def is_cover(stream: Any) -> bool:
+    """Whether a stream is a still attached to the file (a cover) and not a film."""
+    return bool(stream.disposition & type(stream.disposition).attached_pic)

@@ -1,0 +1,133 @@
+"""Files out: written under a temporary name beside the target, renamed when whole."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+from collections.abc import Iterable
+from pathlib import Path
+
+from vidcolor.errors import MediaError
+from vidcolor.io.source import reason
+
+__all__ = ["Target"]
+
+_NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EACCES, errno.EXDEV}
+
+
+class Target:
+    """A file to be, and the temporary one that stands in for it.
+
+    Attributes:
+        path: Where the file will be; symbolic links are followed.
+        temporary: A new, empty file in the same folder.
+
+    Args:
+        path: As the user named it.
+        overwrite: Whether a file of that name may be replaced.
+        sources: Files that must not be replaced in any case.
+
+    Raises:
+        MediaError: If the file exists and may not be replaced, is a source, or cannot be made.
+    """
+
+    def __init__(self, path: Path, overwrite: bool, sources: Iterable[Path] = ()) -> None:
+        self._named = path
+        self._overwrite = overwrite
+        self.path = Path(os.path.realpath(path))
+        for source in sources:
+            if _same(self.path, source):
+                raise MediaError(f"{path}: is the input itself; give the output another name")
+        if self.path.exists():
+            if not self.path.is_file():
+                raise MediaError(f"{path}: is not a file that can be replaced")
+            if not overwrite:
+                raise MediaError(f"{path}: exists; use --overwrite to replace it")
+        self.temporary = self._create()
+
+    def _create(self) -> Path:
+        folder, suffix = self.path.parent, self.path.suffix
+        if not folder.is_dir():
+            raise MediaError(f"{self._named}: there is no folder {folder}")
+        stem = self.path.stem[:100]
+        for _ in range(100):
+            temporary = folder / f".{stem}.partial-{secrets.token_hex(4)}{suffix}"
+            try:
+                handle = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
+            except FileExistsError:
+                continue
+            except OSError as error:
+                raise MediaError(f"{self._named}: cannot be written ({reason(error)})") from error
+            os.close(handle)
+            return temporary
+        raise MediaError(f"{self._named}: no temporary name is free in {folder}")
+
+    def land(self) -> Path:
+        """Bring the temporary file to disk and give it the name.
+
+        Raises:
+            MediaError: If the disk fails, or a file of that name has appeared meanwhile.
+        """
+        try:
+            self._flush(self.temporary)
+            if self._overwrite:
+                self.temporary.replace(self.path)
+            else:
+                _rename_to_free_name(self.temporary, self.path)
+            self._flush(self.path.parent)
+        except FileExistsError as error:
+            raise MediaError(f"{self._named}: has appeared meanwhile; nothing replaced") from error
+        except OSError as error:
+            raise MediaError(f"{self._named}: cannot be written ({reason(error)})") from error
+        return self.path
+
+    def land_partial(self) -> Path:
+        """Give the temporary file the name `STEM.partial.EXT`, or the next that is free."""
+        for number in range(1, 1000):
+            tail = "" if number == 1 else f"-{number}"
+            name = self.path.with_name(f"{self.path.stem}.partial{tail}{self.path.suffix}")
+            try:
+                _rename_to_free_name(self.temporary, name)
+            except FileExistsError:
+                continue
+            except OSError as error:
+                raise MediaError(f"{name}: cannot be written ({reason(error)})") from error
+            return name
+        raise MediaError(f"{self.path}: too many partial files beside it")
+
+    def discard(self) -> None:
+        """Remove the temporary file, if it is still there."""
+        self.temporary.unlink(missing_ok=True)
+
+    @staticmethod
+    def _flush(path: Path) -> None:
+        handle = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(handle)
+        except OSError as error:
+            if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # folders on some file systems
+                raise
+        finally:
+            os.close(handle)
+
+
+def _same(path: Path, other: Path) -> bool:
+    try:
+        return path.samefile(other)
+    except OSError:
+        return False
+
+
+def _rename_to_free_name(path: Path, name: Path) -> None:
+    """Rename without ever replacing a file, also one that appears at this moment."""
+    try:
+        os.link(path, name)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        if name.exists():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), str(name)) from error
+        path.rename(name)
+    else:
+        path.unlink()

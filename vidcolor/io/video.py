@@ -1,0 +1,390 @@
+"""Films in: decoded luma with its own clock."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Generator, Iterator
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import av.error
+import numpy as np
+import torch
+
+from vidcolor.errors import ConfigError, MediaError
+from vidcolor.io.damage import structural_damage
+from vidcolor.io.planes import PixelLayout, chroma_share, layout_of, luma_of
+from vidcolor.io.source import Span, as_time, open_source, reason, seconds
+from vidcolor.records import ColorSpec, FrameBatch, Matrix, VideoInfo
+
+__all__ = ["InputConfig", "VideoReader"]
+
+_log = logging.getLogger(__name__)
+
+_MATRICES: dict[int, Matrix] = {
+    1: "bt709",
+    4: "bt601",
+    5: "bt601",
+    6: "bt601",
+    7: "bt709",
+    9: "bt2020",
+    10: "bt2020",
+}
+_UNSPECIFIED = 2
+_FULL, _LIMITED = 2, 1
+_HDR = {16: "PQ", 18: "HLG"}
+_CHECKED = ("ffv1", "mjpeg")  # every frame stands alone: a decoder's complaint is always damage
+_COLOR_SHARE = 0.02
+_SD_LINES = 576
+_BAD_START_PACKETS = 500
+"""Undecodable packets passed over before the first frame: a broadcast cut in mid-shot."""
+_RETREAT_S = 10
+
+
+@dataclass(frozen=True, slots=True)
+class InputConfig:
+    """Which part of a film is read, and in what portions.
+
+    Attributes:
+        start: Seconds from the first frame at which to begin; None is the beginning.
+        duration: Seconds to read; None is to the end.
+        batch_size: Frames decoded to a batch.
+    """
+
+    start: float | None = None
+    duration: float | None = None
+    batch_size: int = 16
+
+    def __post_init__(self) -> None:
+        if self.start is not None and not 0 <= self.start < float("inf"):
+            raise ConfigError(f"start must be 0 or more seconds, not {self.start}")
+        if self.duration is not None and not 0 < self.duration < float("inf"):
+            raise ConfigError(f"duration must be more than 0 seconds, not {self.duration}")
+        if self.batch_size < 1:
+            raise ConfigError(f"batch_size must be at least 1, not {self.batch_size}")
+
+
+class VideoReader:
+    """A film as batches of luma, in order, each frame once, each with the source's own pts.
+
+    Use as a context manager and iterate once. Codes are copied from the decoder's luma plane as
+    they are; RGB sources get Y' by BT.709, full range. Times that are missing, repeated or run
+    backward are repaired, and a warning says so.
+
+    Attributes:
+        path: The file.
+        config: Part and batch size.
+
+    Raises:
+        MediaError: On entering, if the file is missing, empty, encrypted, no film, or has no
+            frames in the part; while iterating, if it is damaged or cut off (the message has the
+            time reached; frames up to there have been yielded), or its size or depth changes.
+    """
+
+    def __init__(self, path: str | Path, config: InputConfig | None = None) -> None:
+        self.path = Path(path)
+        self.config = config or InputConfig()
+        self._lock = threading.Lock()
+        self._container: Any = None
+        self._info: VideoInfo | None = None
+        self._layout: PixelLayout | None = None
+        self._colored = False
+        self._warned: set[str] = set()
+
+    def __enter__(self) -> Self:
+        self._container, self._stream = open_source(self.path)
+        try:
+            self._time_base = Fraction(self._stream.time_base)
+            self._span = Span.of(self._stream, self.config.start, self.config.duration)
+            self._frames = self._wanted()
+            self._first = next(self._frames, None)
+            if self._first is None:
+                raise MediaError(self._nothing())
+            self._info = self._describe(self._first[0])
+        except BaseException:
+            self._close()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._close()
+
+    def _close(self) -> None:
+        with self._lock:  # a prefetching thread may be in the decoder
+            if self._container is not None:
+                self._container.close()
+            self._container = None
+
+    @property
+    def info(self) -> VideoInfo:
+        """What all frames share; known once the film is open."""
+        if self._info is None:
+            raise RuntimeError("the reader is not open")
+        return self._info
+
+    @property
+    def has_color(self) -> bool:
+        """Whether a frame decoded so far had color; the first one is looked at on opening."""
+        return self._colored
+
+    @property
+    def frames_estimate(self) -> int | None:
+        """About how many frames will come, as the file says of itself; None if it does not say."""
+        stream, rate = self._stream, self.info.rate
+        length: Fraction | None = None
+        if stream.duration:
+            length = stream.duration * self._time_base
+        elif self._container is not None and self._container.duration:
+            length = Fraction(self._container.duration, 1_000_000)
+        total = stream.frames or (None if length is None else round(length * rate))
+        if self.config.start is None and self.config.duration is None:
+            return total or None
+        part = (
+            None
+            if total is None
+            else max(Fraction(0), total - rate * seconds(self.config.start or 0))
+        )
+        if self.config.duration is not None:
+            wanted = rate * seconds(self.config.duration)
+            part = wanted if part is None else min(part, wanted)
+        return None if part is None else max(1, round(part))
+
+    def __iter__(self) -> Iterator[FrameBatch]:
+        info = self.info
+        number = 0
+        while True:
+            with self._lock:
+                if self._container is None:
+                    return
+                batch, failure = self._batch(info, number)
+            if batch is not None:
+                number += len(batch)
+                yield batch
+            if failure is not None:
+                raise failure
+            if batch is None:
+                return
+
+    def _batch(self, info: VideoInfo, number: int) -> tuple[FrameBatch | None, MediaError | None]:
+        """Up to `batch_size` frames, and what went wrong after them."""
+        planes: list[np.ndarray[Any, Any]] = []
+        times: list[int] = []
+        failure: MediaError | None = None
+        assert self._layout is not None
+        try:
+            while len(times) < self.config.batch_size:
+                following = self._first or next(self._frames, None)
+                self._first = None
+                if following is None:
+                    break
+                frame, pts = following
+                self._must_match(frame, pts)
+                self._look_for_color(frame)
+                planes.append(luma_of(frame, self._layout))
+                times.append(pts)
+        except MediaError as error:
+            failure = error
+        if not times:
+            return None, failure
+        luma = torch.from_numpy(np.stack(planes)[:, None])
+        return FrameBatch(luma, tuple(times), info, index=number, start=number), failure
+
+    # -- what the frames are -------------------------------------------------------------------
+
+    def _describe(self, frame: Any) -> VideoInfo:
+        """The record of the film, from its first frame and its stream."""
+        stream, layout = self._stream, layout_of(frame.format)
+        self._layout = layout
+        self._look_for_color(frame)
+        color_range = int(frame.color_range) or int(stream.codec_context.color_range)
+        full = layout.full_range if color_range not in (_FULL, _LIMITED) else color_range == _FULL
+        if layout.kind == "rgb":
+            full = True
+        primaries = int(frame.color_primaries) or _UNSPECIFIED
+        transfer = int(frame.color_trc) or _UNSPECIFIED
+        if transfer in _HDR:
+            self._warn(f"is HDR ({_HDR[transfer]}); color is made as for SDR, expect it paler")
+        if frame.interlaced_frame:
+            self._warn("is interlaced; deinterlace it first, or color will comb along edges")
+        rate = stream.average_rate or stream.guessed_rate or stream.base_rate or 25
+        aspect = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio or 1
+        spec = ColorSpec(
+            self._matrix(frame, layout), full, layout.bits, primaries=primaries, transfer=transfer
+        )
+        return VideoInfo(
+            frame.height,
+            frame.width,
+            rate=Fraction(rate) if rate > 0 else Fraction(25),
+            time_base=self._time_base,
+            sample_aspect=Fraction(aspect) if aspect > 0 else Fraction(1),
+            rotation=round(frame.rotation / 90) * 90 % 360,
+            color=spec,
+        )
+
+    def _matrix(self, frame: Any, layout: PixelLayout) -> Matrix:
+        if layout.kind == "rgb":
+            return "bt709"
+        tag = int(frame.colorspace)
+        if tag in _MATRICES:
+            return _MATRICES[tag]
+        if tag not in (0, _UNSPECIFIED):
+            self._warn(f"has color matrix {tag}, which is read as BT.709")
+            return "bt709"
+        return "bt601" if frame.height <= _SD_LINES else "bt709"
+
+    def _must_match(self, frame: Any, pts: int) -> None:
+        layout, info = self._layout, self.info
+        assert layout is not None
+        if (frame.height, frame.width) != info.size:
+            raise MediaError(
+                f"{self.path}: the picture changes from {info.width}x{info.height} to "
+                f"{frame.width}x{frame.height} at {self._time(pts)}; split the file there"
+            )
+        if frame.format.name != layout.name:
+            other = layout_of(frame.format)
+            if (other.bits, other.full_range) != (layout.bits, layout.full_range):
+                raise MediaError(
+                    f"{self.path}: the pixel format changes from {layout.name} to {other.name} "
+                    f"at {self._time(pts)}; split the file there"
+                )
+            self._layout = replace(other)
+
+    def _look_for_color(self, frame: Any) -> None:
+        if not self._colored and self._layout is not None:
+            self._colored = chroma_share(frame, self._layout) > _COLOR_SHARE
+
+    # -- which frames, and when ------------------------------------------------------------------
+
+    def _wanted(self) -> Iterator[tuple[Any, int]]:
+        """Frames of the span with repaired pts."""
+        span, unit = self._span, self._time_base
+        previous: int | None = None
+        step = self._usual_step()
+        for frame in self._decoded_from(span.first):
+            pts = frame.pts if frame.pts is not None else frame.dts
+            if pts is None:
+                pts = 0 if previous is None else previous + step
+                self._warn("has frames without a time; they are set by the frame rate")
+            if previous is not None and pts <= previous:
+                self._warn(
+                    f"has times that repeat or run backward (first at {self._time(previous)}); "
+                    "they are moved behind the frame before"
+                )
+                pts = previous + 1
+            elif previous is not None:
+                step = pts - previous
+            previous = pts
+            if span.first is not None and pts * unit < span.first:
+                continue
+            if span.end is not None and pts * unit >= span.end:
+                return
+            yield frame, pts
+
+    def _usual_step(self) -> int:
+        rate = self._stream.average_rate or 25
+        return max(1, round(1 / (rate * self._time_base)))
+
+    def _decoded_from(self, first: Fraction | None) -> Iterator[Any]:
+        """All frames from the key frame at or before `first`."""
+        if first is None:
+            yield from self._decoded(partial=False)
+            return
+        target = first
+        for _ in range(3):
+            try:
+                self._container.seek(round(target / self._time_base), stream=self._stream)
+            except (av.error.FFmpegError, OSError, ValueError):
+                break
+            frames = self._decoded(partial=True)
+            head = next(frames, None)
+            if head is not None and head.pts is not None and head.pts * self._time_base <= first:
+                yield head
+                yield from frames
+                return
+            frames.close()
+            target -= _RETREAT_S  # some formats only guess where a key frame lies
+        self._container.close()
+        self._container, self._stream = open_source(self.path)
+        yield from self._decoded(partial=False)
+
+    def _decoded(self, partial: bool) -> Generator[Any]:
+        """Every frame that the decoder gives; damage raises."""
+        stream = self._stream
+        context = stream.codec_context
+        if not context.is_open:
+            stream.thread_type = "AUTO"
+            if context.name in _CHECKED:
+                context.options = {"err_detect": "crccheck+explode"}
+        reached: int | None = None
+        clean = False
+        passed_over = 0
+        failure: BaseException | None = None
+        packets = self._container.demux(stream)
+        while True:
+            try:
+                packet = next(packets, None)
+                if packet is None:
+                    break
+                frames = packet.decode()
+            except (av.error.FFmpegError, ValueError, OSError) as error:
+                failure = error
+                if clean or passed_over >= _BAD_START_PACKETS or isinstance(error, EOFError):
+                    raise MediaError(self._damaged(reached, reason(error))) from error
+                passed_over += 1
+                continue
+            if packet.is_corrupt and clean:
+                raise MediaError(self._damaged(reached, "a packet is damaged"))
+            for frame in frames:
+                if frame.is_corrupt and clean:
+                    raise MediaError(self._damaged(reached, "a picture is damaged"))
+                clean = clean or not frame.is_corrupt
+                if not clean:
+                    self._warn("begins with damaged pictures; they are taken as they are")
+                reached = frame.pts if frame.pts is not None else reached
+                yield frame
+        if failure is not None and reached is None:
+            raise MediaError(self._undecodable(failure)) from failure
+        if passed_over:
+            self._warn(f"begins with {passed_over} packets that cannot be decoded; left out")
+        damage = None if partial and self._span.end is not None else structural_damage(self.path)
+        if damage is not None and reached is not None:
+            raise MediaError(self._damaged(reached, damage))
+
+    # -- words -----------------------------------------------------------------------------------
+
+    def _time(self, pts: int) -> str:
+        return as_time(pts * self._time_base)
+
+    def _damaged(self, reached: int | None, why: str) -> str:
+        where = "at its beginning" if reached is None else f"after {self._time(reached)}"
+        return f"{self.path}: is damaged or cut off {where} ({why})"
+
+    def _undecodable(self, failure: BaseException) -> str:
+        name = self._stream.codec_context.name
+        return (
+            f"{self.path}: no frame of its {name} picture can be decoded: encrypted or damaged "
+            f"({reason(failure)})"
+        )
+
+    def _nothing(self) -> str:
+        if self._span.first is None and self._span.end is None:
+            return f"{self.path}: has no frames"
+        first = as_time(seconds(self.config.start or 0))
+        length = self._container.duration
+        ends = f"; it is {as_time(Fraction(length, 1_000_000))} long" if length else ""
+        return f"{self.path}: has no frames in the part from {first} on{ends}"
+
+    def _warn(self, message: str) -> None:
+        """Say a thing about this film once."""
+        if message.split("(")[0] not in self._warned:
+            self._warned.add(message.split("(")[0])
+            _log.warning("%s %s", self.path, message)
