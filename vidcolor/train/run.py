@@ -12,9 +12,9 @@ import cv2
 import torch
 from torch.utils.data import DataLoader
 
-from vidcolor.config import to_dict, to_toml
 from vidcolor.errors import ConfigError
 from vidcolor.models.registry import create_model
+from vidcolor.schema import to_dict, to_toml
 from vidcolor.train.checkpoint import read_state, write_state
 from vidcolor.train.data import DataConfig, Pictures, TrainBatches
 from vidcolor.train.degrade import DegradeConfig

@@ -1,0 +1,273 @@
+"""Typed settings: strict loading of nested frozen dataclasses, in layers.
+
+Layers, each over the one before: defaults, TOML file, environment, flags. Every layer is a nested
+dictionary with the same keys; `load` is the only way from a dictionary to a config.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import os
+import tomllib
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, TypeVar
+
+from vidcolor.errors import ConfigError
+
+__all__ = [
+    "Leaf",
+    "from_environment",
+    "leaves",
+    "load",
+    "merge",
+    "parse",
+    "put",
+    "read_toml",
+    "to_dict",
+    "to_toml",
+]
+
+T = TypeVar("T")
+_ENVIRONMENT_PREFIX = "VIDCOLOR_"
+_NOT_SETTINGS = ("VIDCOLOR_CACHE", "VIDCOLOR_CONFIG")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Leaf:
+    """One setting of a config class.
+
+    Attributes:
+        path: Keys from the root, like `("stabilize", "tau")`.
+        type: Its annotation, resolved.
+        default: Its default, or `dataclasses.MISSING`.
+        help: Its line in the `Attributes:` section of the class docstring.
+    """
+
+    path: tuple[str, ...]
+    type: Any
+    default: Any
+    help: str
+
+    @property
+    def name(self) -> str:
+        """Dotted path."""
+        return ".".join(self.path)
+
+
+def _help_lines(cls: type) -> dict[str, str]:
+    """Texts of the `Attributes:` section, by field name."""
+    texts: dict[str, str] = {}
+    current = None
+    _, _, section = (cls.__doc__ or "").partition("Attributes:")
+    names = {field.name for field in dataclasses.fields(cls)}
+    for line in section.splitlines():
+        name, colon, text = line.strip().partition(":")
+        if colon and name in names:
+            current = name
+            texts[current] = text.strip()
+        elif current and line.strip():
+            texts[current] += " " + line.strip()
+    return texts
+
+
+def _default(field: dataclasses.Field[Any]) -> Any:
+    if field.default is not dataclasses.MISSING:
+        return field.default
+    if field.default_factory is not dataclasses.MISSING:
+        return field.default_factory()
+    return dataclasses.MISSING
+
+
+def leaves(cls: type, path: tuple[str, ...] = ()) -> Iterator[Leaf]:
+    """All settings of a config class, nested ones included, in order."""
+    hints = typing.get_type_hints(cls)
+    texts = _help_lines(cls)
+    for field in dataclasses.fields(cls):
+        here = (*path, field.name)
+        if dataclasses.is_dataclass(hints[field.name]):
+            yield from leaves(hints[field.name], here)
+        else:
+            yield Leaf(here, hints[field.name], _default(field), texts.get(field.name, ""))
+
+
+def _names(kind: Any) -> str:
+    return getattr(kind, "__name__", str(kind)).replace("NoneType", "nothing")
+
+
+def _fit(value: Any, kind: Any, where: str) -> Any:
+    """`value` if it is of type `kind`; an int may stand for a float, a list for a tuple."""
+    origin, args = typing.get_origin(kind), typing.get_args(kind)
+    if origin is typing.Literal:
+        if value in args:
+            return value
+        raise ConfigError(f"{where}: {value!r} is not one of {', '.join(map(str, args))}")
+    if origin in (types.UnionType, typing.Union):
+        for arm in args:
+            try:
+                return _fit(value, arm, where)
+            except ConfigError:
+                continue
+    elif origin is tuple:
+        if isinstance(value, list | tuple):
+            return tuple(_fit(item, args[0], f"{where}[{i}]") for i, item in enumerate(value))
+    elif kind is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    elif isinstance(value, kind) and not (isinstance(value, bool) and kind is not bool):
+        return value
+    raise ConfigError(f"{where}: expected {_names(kind)}, got {type(value).__name__} {value!r}")
+
+
+def load(cls: type[T], data: Mapping[str, Any], where: str = "config") -> T:
+    """A config of nested dictionaries, without coercion.
+
+    Args:
+        cls: A frozen dataclass, its fields other such classes or plain values.
+        data: What to set; what is missing keeps its default.
+        where: Start of the path in error messages.
+
+    Raises:
+        ConfigError: For an unknown key (with the nearest name), a wrong type, a missing key or a
+            value out of range; the message has the path.
+    """
+    hints = typing.get_type_hints(cls)
+    fields = {field.name: field for field in dataclasses.fields(typing.cast(Any, cls))}
+    values: dict[str, Any] = {}
+    for key, value in data.items():
+        here = f"{where}.{key}"
+        if key not in fields:
+            near = difflib.get_close_matches(key, fields, 1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(fields)}"
+            raise ConfigError(f"{here}: unknown key; {hint}")
+        if dataclasses.is_dataclass(hints[key]):
+            if not isinstance(value, Mapping):
+                raise ConfigError(f"{here}: expected a table, got {value!r}")
+            values[key] = load(typing.cast(Any, hints[key]), value, here)
+        else:
+            values[key] = _fit(value, hints[key], here)
+    for name, field in fields.items():
+        if name not in values and _default(field) is dataclasses.MISSING:
+            raise ConfigError(f"{where}.{name}: missing; it has no default")
+    try:
+        return cls(**values)
+    except ConfigError as error:
+        raise ConfigError(f"{where}: {error}") from None
+
+
+def parse(text: str, leaf: Leaf) -> Any:
+    """Value of a flag or environment variable.
+
+    Raises:
+        ConfigError: If `text` does not read as the setting's type.
+    """
+    kind = leaf.type
+    arms = (
+        typing.get_args(kind)
+        if typing.get_origin(kind) in (types.UnionType, typing.Union)
+        else (kind,)
+    )
+    if types.NoneType in arms and text.lower() in ("none", ""):
+        return None
+    for arm in arms:
+        origin = typing.get_origin(arm)
+        if arm is bool and text.lower() in ("true", "false", "yes", "no", "on", "off", "1", "0"):
+            return text.lower() in ("true", "yes", "on", "1")
+        if origin is tuple:
+            return [part for part in text.split(",") if part]
+        if arm in (int, float):
+            try:
+                return arm(text)
+            except ValueError:
+                continue
+        if arm is str or origin is typing.Literal:
+            return text
+    raise ConfigError(f"{leaf.name}: {text!r} is not {_names(kind)}")
+
+
+def put(data: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
+    """Set one value of a nested dictionary."""
+    for key in path[:-1]:
+        data = data.setdefault(key, {})
+    data[path[-1]] = value
+
+
+def merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """`base` with the values of `over` laid on top, tables joined."""
+    result = dict(base)
+    for key, value in over.items():
+        below = result.get(key)
+        both = isinstance(below, Mapping) and isinstance(value, Mapping)
+        result[key] = merge(below, value) if both else value  # type: ignore[arg-type]  # both are
+    return result
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The tables of a TOML file.
+
+    Raises:
+        ConfigError: If it cannot be read or is no TOML.
+    """
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot read the config: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: not valid TOML: {error}") from None
+
+
+def from_environment(cls: type, environment: Mapping[str, str] = os.environ) -> dict[str, Any]:
+    """Settings from variables like `VIDCOLOR_STABILIZE__TAU=4` (two underscores between keys).
+
+    Raises:
+        ConfigError: If a variable with the prefix is no setting.
+    """
+    known = {"__".join(leaf.path).upper(): leaf for leaf in leaves(cls)}
+    data: dict[str, Any] = {}
+    for variable, text in environment.items():
+        if not variable.startswith(_ENVIRONMENT_PREFIX) or variable in _NOT_SETTINGS:
+            continue
+        key = variable.removeprefix(_ENVIRONMENT_PREFIX)
+        if key not in known:
+            near = difflib.get_close_matches(key, known, 1)
+            hint = f"; did you mean {_ENVIRONMENT_PREFIX}{near[0]}?" if near else ""
+            raise ConfigError(f"environment variable {variable} is no setting{hint}")
+        put(data, known[key].path, parse(text, known[key]))
+    return data
+
+
+def to_dict(config: Any) -> dict[str, Any]:
+    """Nested dictionary of a config, with `None` left out; `load` reads it back."""
+    result: dict[str, Any] = {}
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if dataclasses.is_dataclass(value):
+            result[field.name] = to_dict(value)
+        elif value is not None:
+            result[field.name] = list(value) if isinstance(value, tuple) else value
+    return result
+
+
+def _literal(value: Any) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, str):
+        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+        return f'"{escaped}"'
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_literal(item) for item in value) + "]"
+    return repr(value)
+
+
+def to_toml(config: Any, path: tuple[str, ...] = ()) -> str:
+    """TOML of a config, tables in the order of its fields; saved with every run."""
+    own, tables = [], []
+    for key, value in to_dict(config).items():
+        if isinstance(value, dict):
+            tables.append(to_toml(getattr(config, key), (*path, key)))
+        else:
+            own.append(f"{key} = {_literal(value)}")
+    head = [f"[{'.'.join(path)}]"] if path and own else []
+    return "\n".join([*head, *own, "", *tables]) if head or own else "\n".join(tables)

@@ -1,0 +1,183 @@
+"""Colors frames: lightness through a network, instances as close-ups beside it."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from vidcolor.color.luma import to_lightness
+from vidcolor.errors import ConfigError
+from vidcolor.models.registry import ModelSpec
+from vidcolor.ops.boxes import rotate_boxes
+from vidcolor.ops.resize import from_network, luma_to_network, network_size
+from vidcolor.records import Chroma, Colored, FrameBatch, Rois, Tracked, Tracks
+
+__all__ = ["ColorizeConfig", "ColorizeFrames"]
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class ColorizeConfig:
+    """Which network, with which weights, at which size.
+
+    Attributes:
+        colorizer: Name of a network, see `vidcolor weights list`; "auto" is that of the weights.
+        weights: Name of known weights or a file; "auto" is what the colorizer asks for.
+        short_side: Short side of the network's picture in pixels; 0 is the network's own.
+        instances: Let objects be seen as close-ups, where the network can.
+    """
+
+    colorizer: str = "auto"
+    weights: str = "auto"
+    short_side: int = 0
+    instances: bool = True
+
+    def __post_init__(self) -> None:
+        if self.short_side and not 64 <= self.short_side <= 2048:
+            raise ConfigError(f"short_side must be 0 or 64 to 2048, not {self.short_side}")
+
+
+class ColorizeFrames:
+    """Predicts a*b* at network size.
+
+    Memory: none of frames; after running out of device memory it keeps the smaller batch.
+    Lookahead: none. Cut: a batch is of one shot, and frames do not see each other.
+
+    Held frames are not predicted but given the color of the frame that they repeat; where that
+    lies in an earlier batch, the first frame of this batch is predicted and `stabilize` (or
+    `Hold`) replaces it.
+
+    Args:
+        model: A colorizer in evaluation mode, on `device`.
+        spec: What it can use.
+        config: Size and instances.
+        device: Where it runs.
+        dtype: Precision of its convolutions; float32 is the reference.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        spec: ModelSpec,
+        config: ColorizeConfig,
+        device: torch.device,
+        dtype: torch.dtype = torch.float32,
+    ) -> None:
+        self.model = model
+        self.spec = spec
+        self.config = config
+        self.device = device
+        self.dtype = dtype
+        self._most: int | None = None
+
+    def __call__(self, tracked: Tracked, /) -> Colored:
+        """Color one batch."""
+        frames = tracked.frames
+        fresh = ~frames.is_held()
+        fresh[0] = True
+        numbers = fresh.nonzero().flatten()
+        size = network_size(
+            frames.info,
+            short_side=self.config.short_side or self.spec.short_side,
+            square=self.spec.square,
+            multiple=self.spec.multiple,
+        )
+        lightness = luma_to_network(frames, size)
+        rois = self._rois(frames, tracked.tracks, fresh) if self._uses_rois else None
+        ab = self._predict(lightness[numbers], rois)
+        if ab.shape[2:] != lightness.shape[2:]:
+            ab = F.interpolate(ab, size=lightness.shape[2:], mode="bilinear", align_corners=False)
+        # every held frame takes the color of the last fresh one before it
+        ab = ab[fresh.cumsum(0) - 1]
+        chroma = Chroma(from_network(ab, frames.info), from_network(lightness, frames.info))
+        return Colored(frames, tracked.tracks, chroma)
+
+    @property
+    def _uses_rois(self) -> bool:
+        return self.spec.rois and self.config.instances
+
+    def _rois(self, frames: FrameBatch, tracks: Tracks, fresh: Tensor) -> Rois | None:
+        """Close-ups of the instances of fresh frames; `frame` counts fresh frames."""
+        tracks = tracks[fresh[tracks.detections.frame]]
+        height, width = frames.info.size
+        boxes = tracks.detections.boxes
+        limit = boxes.new_tensor([width, height, width, height])
+        boxes = torch.minimum(boxes.clamp(min=0), limit)
+        whole = boxes.trunc().long()
+        filled = (whole[:, 2] > whole[:, 0]) & (whole[:, 3] > whole[:, 1])
+        tracks, boxes, whole = tracks[filled], boxes[filled], whole[filled]
+        if len(tracks) == 0:
+            return None
+        place = fresh.cumsum(0) - 1
+        frame = tracks.detections.frame
+        crops = torch.cat(
+            [
+                self._crop(frames, int(f), *(int(v) for v in box))
+                for f, box in zip(frame, whole, strict=True)
+            ]
+        )
+        upright, size = rotate_boxes(boxes, frames.info.size, frames.info.rotation)
+        return Rois(crops, upright, place[frame], tracks.weight, size)
+
+    def _crop(self, frames: FrameBatch, number: int, x0: int, y0: int, x1: int, y1: int) -> Tensor:
+        """(1, 1, S, S) L* of a box, upright."""
+        side = self.spec.crop
+        codes = frames.luma[number, 0, y0:y1, x0:x1].numpy()
+        shrinks = min(codes.shape) > side
+        if codes.dtype == np.int32:
+            codes = codes.astype(np.float32)
+        small = cv2.resize(
+            codes, (side, side), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+        )
+        luma = torch.from_numpy(np.asarray(np.rint(small), np.int32))[None, None]
+        return torch.rot90(
+            to_lightness(luma, frames.info.color), frames.info.rotation // 90, (2, 3)
+        )
+
+    def _predict(self, lightness: Tensor, rois: Rois | None) -> Tensor:
+        """(n, 2, h, w) float32 on the CPU; halves the batch for as long as memory runs out."""
+        most = self._most or len(lightness)
+        parts = []
+        start = 0
+        while start < len(lightness):
+            stop = min(start + most, len(lightness))
+            try:
+                parts.append(self._run(lightness[start:stop], _select(rois, start, stop)))
+                start = stop
+            except torch.OutOfMemoryError:
+                if most == 1:
+                    raise
+                most = self._most = max(1, min(most, stop - start) // 2)
+                if self.device.type == "cuda":
+                    torch.cuda.empty_cache()
+                _log.warning(
+                    "out of memory on %s: going on with %d frames at a time", self.device, most
+                )
+        return torch.cat(parts)
+
+    @torch.inference_mode()
+    def _run(self, lightness: Tensor, rois: Rois | None) -> Tensor:
+        moved = lightness.to(self.device).contiguous(memory_format=torch.channels_last)
+        half = self.dtype != torch.float32
+        with torch.autocast(self.device.type, self.dtype, enabled=half):
+            ab = self.model(moved, None if rois is None else rois.to(self.device))
+        return ab.float().cpu()
+
+
+def _select(rois: Rois | None, start: int, stop: int) -> Rois | None:
+    """Instances of frames `start` to `stop`, counted from 0."""
+    if rois is None:
+        return None
+    keep = (rois.frame >= start) & (rois.frame < stop)
+    if not keep.any():
+        return None
+    return Rois(
+        rois.crops[keep], rois.boxes[keep], rois.frame[keep] - start, rois.weight[keep], rois.size
+    )
