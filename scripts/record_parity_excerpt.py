@@ -31,7 +31,7 @@ SOURCES = {
 CASES: dict[str, dict[str, int]] = {
     "fusion": {"recipe": 1, "net_n3_hint": 4, "grad_n3": 1},
     "pieces": {"color": 1, "boxinfo": 1, "topn8": 1, "topn_all": 1, "loss": 1},
-    "pictures": {"net_n0": 4, "e2e_n1_color": 4, "e2e_n3": 4},
+    "pictures": {"net_n0": 4, "e2e_n3": 4},
     "siggraph17": {"recipe": 1, "sq_auto": 4, "rect_hint": 2},
 }
 DROPPED = ("/gcomp_class_sub", "/inst/", "/wmap/", "/fused/", "/gradnorm/", "/act/")

@@ -1,0 +1,376 @@
+"""Weight files: reading, renaming foreign keys, strict checks, writing.
+
+A file of ours is safetensors whose metadata has `model` (a registered name), `settings` (of its
+builder) and `card` (license, data, numbers), the last two as JSON. Foreign files are read as
+tensors only; a pickle that holds more is refused.
+"""
+
+from __future__ import annotations
+
+import functools
+import io
+import itertools
+import json
+import pickle
+import re
+import zipfile
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import safetensors
+import safetensors.torch
+import torch
+from torch import Tensor, nn
+
+from vidcolor.errors import ConfigError, WeightsError
+from vidcolor.models.registry import create_model
+
+__all__ = [
+    "Tensors",
+    "build_model",
+    "check_model",
+    "gather",
+    "guess_network",
+    "read_metadata",
+    "read_tensors",
+    "write_tensors",
+]
+
+Tensors = dict[str, Tensor]
+
+_COUNTER = "num_batches_tracked"
+_SHOWN = 3  # keys that an error names
+
+# of InstColorization: part of our network, its file, prefix in OpenMMLab's single file
+_PARTS = (
+    ("full", "latest_net_GComp.pth", "image_model"),
+    ("instance", "latest_net_G.pth", "instance_model"),
+    ("fusion", "latest_net_GF.pth", "fusion_model"),
+)
+_FOLDER = "coco_finetuned_mask_256_ffs"  # of the files to take, where a zip has several
+_ONE_LAYER = re.compile(
+    r"(model8up|model3short8|model9up|model2short9|model10up|model1short10|model_class)"
+    r"\.(weight|bias)"
+)
+
+
+# --- reading ------------------------------------------------------------------------------------
+
+
+def read_metadata(path: Path) -> dict[str, str]:
+    """The metadata of a safetensors file; empty for others.
+
+    Raises:
+        WeightsError: If the file is missing or damaged.
+    """
+    if not _is_safetensors(path):
+        return {}
+    try:
+        with safetensors.safe_open(path, framework="pt") as file:
+            return dict(file.metadata() or {})
+    except safetensors.SafetensorError as error:
+        raise WeightsError(f"{path} is damaged or no safetensors file: {error}") from None
+
+
+def read_tensors(path: Path) -> Tensors:
+    """All tensors of a weight file, on the CPU.
+
+    A `module.` before every key (DataParallel) and a `state_dict` around them are taken off.
+
+    Raises:
+        WeightsError: If the file is missing, damaged, or holds more than tensors.
+    """
+    if _is_safetensors(path):
+        try:
+            return dict(safetensors.torch.load_file(path))
+        except safetensors.SafetensorError as error:
+            raise WeightsError(f"{path} is damaged or no safetensors file: {error}") from None
+        except OSError as error:
+            raise WeightsError(f"cannot read {path}: {error.strerror or error}") from None
+    try:
+        with path.open("rb") as file:
+            return _read_pickle(file, str(path))
+    except OSError as error:
+        raise WeightsError(f"cannot read {path}: {error.strerror or error}") from None
+
+
+def _is_safetensors(path: Path) -> bool:
+    if not path.is_file():
+        raise WeightsError(f"{path} is no file")
+    return path.suffix == ".safetensors"
+
+
+def _read_pickle(file: IO[bytes], name: str) -> Tensors:
+    try:
+        content = torch.load(file, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError:
+        raise WeightsError(
+            f"{name} is damaged, or holds more than tensors and is refused, since such a file "
+            f"could run any program"
+        ) from None
+    except (RuntimeError, EOFError, ValueError, LookupError, TypeError, AttributeError) as error:
+        raise WeightsError(f"{name} is damaged or no weight file: {_line(error)}") from None
+    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
+        content = content["state_dict"]
+    if not isinstance(content, Mapping):
+        raise WeightsError(f"{name} holds a {type(content).__name__}, not named tensors")
+    tensors = {key: value for key, value in content.items() if key != "_metadata"}
+    for key, value in tensors.items():
+        if not isinstance(value, Tensor):
+            raise WeightsError(f"{name}: {key!r} is a {type(value).__name__}, not a tensor")
+    if tensors and all(key.startswith("module.") for key in tensors):
+        tensors = {key.removeprefix("module."): value for key, value in tensors.items()}
+    return tensors
+
+
+def _line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
+
+
+# --- foreign files ------------------------------------------------------------------------------
+
+
+def gather(model: str, settings: Mapping[str, Any], paths: Sequence[Path]) -> Tensors:
+    """The tensors of a network, from one or several files in our or foreign form.
+
+    Args:
+        model: Registered name.
+        settings: Of its builder.
+        paths: Of the files.
+
+    Raises:
+        WeightsError: If files are missing, damaged, or made for another network.
+    """
+    if model == "instcolor":
+        tensors = _gather_instcolor(paths)
+    elif len(paths) == 1:
+        tensors = read_tensors(paths[0])
+    else:
+        raise WeightsError(f"{model} is one file, not {len(paths)}")
+    return check_model(tensors, model, settings, ", ".join(path.name for path in paths))
+
+
+def _gather_instcolor(paths: Sequence[Path]) -> Tensors:
+    if len(paths) == 1:
+        path = paths[0]
+        names = _members(path)
+        if names is not None:
+            try:
+                with zipfile.ZipFile(path) as archive:
+                    files = {part: archive.read(name) for part, name in names.items()}
+            except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+                raise WeightsError(f"{path} is damaged: {_line(error)}") from None
+            parts = {
+                part: _read_pickle(io.BytesIO(content), f"{path}:{names[part]}")
+                for part, content in files.items()
+            }
+            return _join(parts)
+        tensors = read_tensors(path)
+        if any(key.startswith("image_model.") for key in tensors):
+            return _from_openmmlab(tensors)
+        if any(key.startswith("fusion.") for key in tensors):
+            return tensors
+    part_of = {file: part for part, file, _ in _PARTS}
+    given = {part_of.get(path.name): path for path in paths}
+    if len(paths) != len(_PARTS) or None in given or len(given) != len(_PARTS):
+        raise WeightsError(
+            f"instcolor takes the three files {', '.join(part_of)}, the zip that holds them, or "
+            f"OpenMMLab's single file; got {', '.join(path.name for path in paths) or 'none'}"
+        )
+    return _join({part: read_tensors(given[part]) for part, _, _ in _PARTS})
+
+
+def _members(path: Path) -> dict[str, str] | None:
+    """Of a zip, the member for each part; None for a weight file (which may be a zip inside)."""
+    if not zipfile.is_zipfile(path):
+        return None
+    with zipfile.ZipFile(path) as archive:
+        names = archive.namelist()
+    if not any(name.endswith(".pth") for name in names):
+        return None
+    found = {}
+    for part, file, _ in _PARTS:
+        same = [name for name in names if name.rpartition("/")[2] == file]
+        chosen = [name for name in same if _FOLDER in name.split("/")] or same
+        if len(chosen) != 1:
+            listed = ", ".join(chosen) or "none"
+            raise WeightsError(f"{path}: need one {file}, in {_FOLDER}/, found {listed}")
+        found[part] = chosen[0]
+    return found
+
+
+def _join(parts: Mapping[str, Tensors]) -> Tensors:
+    return {
+        f"{part}.{key}": value for part, tensors in parts.items() for key, value in tensors.items()
+    }
+
+
+def _from_openmmlab(tensors: Tensors) -> Tensors:
+    prefixes = {foreign: part for part, _, foreign in _PARTS}
+    renamed = {}
+    for key, value in tensors.items():
+        prefix, _, rest = key.partition(".")
+        rest = _ONE_LAYER.sub(r"\1.0.\2", rest) if _ONE_LAYER.fullmatch(rest) else rest
+        renamed[f"{prefixes.get(prefix, prefix)}.{rest}"] = value
+    return renamed
+
+
+def guess_network(tensors: Mapping[str, Tensor]) -> str:
+    """In words, the network that tensors seem to be made for."""
+    keys = set(tensors)
+    first = tensors.get("model1.0.weight")
+    if {"model1.0.weight", "model10.1.weight"} <= keys and first is not None and first.ndim == 4:
+        if any(key.startswith("weight_layer") for key in keys):
+            return "InstColorization's fusion net (latest_net_GF.pth)"
+        return f"siggraph17 of width {len(first)}, or a part of InstColorization"
+    if first is not None and "model8.6.weight" in keys:
+        return "eccv16 of Zhang et al. 2016"
+    families = (
+        ("image_model.", "OpenMMLab's InstColorization"),
+        ("fusion.", "instcolor"),
+        ("roi_heads.mask_predictor.", "torchvision's Mask R-CNN"),
+        ("roi_heads.box_predictor.", "torchvision's Faster R-CNN"),
+        ("stem.", "quarternet"),
+    )
+    for prefix, name in families:
+        if any(key.startswith(prefix) for key in keys):
+            return name
+    return f"a network unknown here (its first key is {next(iter(tensors), 'none')!r})"
+
+
+# --- networks -----------------------------------------------------------------------------------
+
+
+@functools.lru_cache(maxsize=8)
+def _expected(model: str, settings: str) -> dict[str, torch.Size]:
+    """Keys and shapes of a network."""
+    with torch.device("meta"):
+        module = create_model(model, **json.loads(settings))
+    return {key: value.shape for key, value in module.state_dict().items()}
+
+
+def _settings_text(settings: Mapping[str, Any]) -> str:
+    return json.dumps(dict(settings), sort_keys=True)
+
+
+def check_model(tensors: Tensors, model: str, settings: Mapping[str, Any], name: str) -> Tensors:
+    """Compare keys and shapes with those of a network.
+
+    Args:
+        tensors: By key.
+        model: Registered name.
+        settings: Of its builder.
+        name: Of the file, for the error.
+
+    Returns:
+        `tensors`, with `num_batches_tracked` set to 0 where old files lack it.
+
+    Raises:
+        WeightsError: If a key or shape differs; it names the first ones and the network that
+            the file seems to be made for.
+    """
+    try:
+        expected = _expected(model, _settings_text(settings))
+    except (ConfigError, TypeError) as error:
+        raise WeightsError(f"{name}: cannot make {model} with {dict(settings)}: {error}") from None
+    missing = [k for k in expected if k not in tensors and not k.endswith(_COUNTER)]
+    unexpected = [key for key in tensors if key not in expected]
+    differing = [
+        f"{key!r} is {_shape(value.shape)}, not {_shape(expected[key])}"
+        for key, value in tensors.items()
+        if key in expected and value.shape != expected[key]
+    ]
+    faults = []
+    if missing:
+        faults.append(f"missing {_some(map(repr, missing), len(missing))}")
+    if unexpected:
+        faults.append(f"unexpected {_some(map(repr, unexpected), len(unexpected))}")
+    if differing:
+        faults.append(_some(differing, len(differing)))
+    if faults:
+        raise WeightsError(
+            f"{name} was made for another network than {model}: {'; '.join(faults)}; "
+            f"it seems to be {guess_network(tensors)}"
+        )
+    counters = {k: torch.zeros((), dtype=torch.int64) for k in expected if k not in tensors}
+    return {**tensors, **counters}
+
+
+def _shape(shape: torch.Size) -> str:
+    return "x".join(map(str, shape)) or "a number"
+
+
+def _some(items: Iterable[str], count: int) -> str:
+    shown = ", ".join(itertools.islice(items, _SHOWN))
+    return shown if count <= _SHOWN else f"{shown} and {count - _SHOWN} more"
+
+
+def build_model(tensors: Tensors, model: str, settings: Mapping[str, Any], name: str) -> nn.Module:
+    """A network with weights, float32, on the CPU, in evaluation mode.
+
+    Raises:
+        WeightsError: See `check_model`.
+    """
+    tensors = check_model(tensors, model, settings, name)
+    whole = {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}
+    with torch.device("meta"):
+        module = create_model(model, **settings)
+    module.load_state_dict(whole, assign=True)
+    if any(value.is_meta for value in itertools.chain(module.parameters(), module.buffers())):
+        # buffers that are not saved are made by the builder
+        module = create_model(model, **settings)
+        module.load_state_dict(whole)
+    return module.eval()
+
+
+# --- writing ------------------------------------------------------------------------------------
+
+
+def write_tensors(
+    path: Path,
+    tensors: Mapping[str, Tensor],
+    model: str,
+    settings: Mapping[str, Any],
+    card: Mapping[str, Any],
+    half: bool = False,
+) -> None:
+    """Write a weight file of ours; it appears whole or not at all.
+
+    Args:
+        path: Ends in `.safetensors`; its folder is made.
+        tensors: By key.
+        model: Registered name.
+        settings: Of its builder.
+        card: Anything that JSON can hold.
+        half: Store weights with two or more dimensions as float16. Biases and statistics stay
+            float32.
+
+    Raises:
+        WeightsError: If a weight is not finite or too large for `half`, or the file cannot be
+            written.
+    """
+    stored = {}
+    for key, value in tensors.items():
+        kept = value.detach().cpu()
+        if half and kept.is_floating_point() and kept.ndim >= 2:
+            kept = kept.half()
+        if kept.is_floating_point() and not kept.isfinite().all():
+            kind = "too large for float16 or not finite" if half else "not finite"
+            raise WeightsError(f"{path}: {key!r} has values that are {kind}")
+        stored[key] = kept.clone(memory_format=torch.contiguous_format)
+    metadata = {
+        "model": model,
+        "settings": _settings_text(settings),
+        "card": json.dumps(dict(card), sort_keys=True),
+    }
+    part = path.with_name(path.name + ".part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        safetensors.torch.save_file(stored, part, metadata)
+        part.replace(path)
+    except (OSError, safetensors.SafetensorError) as error:
+        part.unlink(missing_ok=True)
+        raise WeightsError(f"cannot write {path}: {_line(error)}") from None

@@ -1,0 +1,159 @@
+"""The door to weights: list, get, load, save.
+
+`load_model("starter")` gives a network ready to use; `fetch` and `import_files` install those
+that are known (`vidcolor.models.store`); `save_weights` writes what training made.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from vidcolor.errors import WeightsError
+from vidcolor.models import formats
+from vidcolor.models.store import (
+    WeightFile,
+    WeightsRow,
+    WeightsSpec,
+    cache_dir,
+    fetch,
+    find,
+    import_files,
+    installed,
+    known_weights,
+    list_weights,
+    weights_spec,
+)
+
+__all__ = [
+    "WeightFile",
+    "WeightsRow",
+    "WeightsSpec",
+    "cache_dir",
+    "fetch",
+    "find",
+    "identify",
+    "import_files",
+    "installed",
+    "known_weights",
+    "list_weights",
+    "load_model",
+    "read_card",
+    "read_tensors",
+    "save_weights",
+    "weights_spec",
+]
+
+read_tensors = formats.read_tensors
+
+
+def _looks_like_file(name: str) -> bool:
+    if any(spec.name == name for spec in known_weights()):
+        return False
+    suffixes = (".safetensors", ".pth", ".pt", ".ckpt", ".bin")
+    return Path(name).is_file() or Path(name).suffix in suffixes or len(Path(name).parts) > 1
+
+
+def identify(name: str | Path) -> tuple[Path, str, dict[str, Any]]:
+    """What to load.
+
+    Args:
+        name: Of known weights, or a file: safetensors written by `save_weights`, or one of the
+            published files under its own name.
+
+    Returns:
+        The file, the registered colorizer that it is for, and the settings of its builder.
+
+    Raises:
+        WeightsError: If there is no such file, or it does not say what it is.
+    """
+    if not _looks_like_file(str(name)):
+        spec = weights_spec(str(name))
+        if spec.kind != "colorizer":
+            raise WeightsError(f"weights {name!r} are a {spec.kind}'s, not a colorizer's")
+        path = find(spec.name)
+    else:
+        path = Path(name).expanduser()
+        spec = None
+    metadata = formats.read_metadata(path)
+    if "model" in metadata:
+        try:
+            settings = json.loads(metadata.get("settings", "{}"))
+        except json.JSONDecodeError:
+            settings = None
+        if not isinstance(settings, dict):
+            raise WeightsError(f"{path}: its settings are no JSON object")
+        return path, metadata["model"], settings
+    if spec is None:
+        named = [s for s in known_weights() for file in s.files if file.name == path.name]
+        spec = next((s for s in named if s.kind == "colorizer" and s.model != "instcolor"), None)
+    if spec is None:
+        raise WeightsError(
+            f"{path} does not say which network and settings it is for; it seems to be "
+            f"{formats.guess_network(read_tensors(path))}. If it is one of the published files: "
+            f"vidcolor weights import NAME {path.name} (names: vidcolor weights list)"
+        )
+    return path, spec.model, dict(spec.settings)
+
+
+def load_model(name: str | Path, device: torch.device | str = "cpu") -> tuple[nn.Module, str]:
+    """A colorizer with its weights.
+
+    Args:
+        name: Of known weights, or a file; see `identify`.
+        device: Where it is to lie.
+
+    Returns:
+        The network, float32, channels last, in evaluation mode, and its registered name.
+
+    Raises:
+        WeightsError: If the weights are missing, damaged, or made for another network.
+    """
+    path, model, settings = identify(name)
+    module = formats.build_model(read_tensors(path), model, settings, str(path))
+    return module.to(device).to(memory_format=torch.channels_last), model
+
+
+def read_card(name: str | Path) -> dict[str, Any]:
+    """What a file of ours says about itself: data, license, numbers; empty if it says nothing.
+
+    Raises:
+        WeightsError: If there is no such file or it is damaged.
+    """
+    path = Path(name).expanduser() if _looks_like_file(str(name)) else find(str(name))
+    card = json.loads(formats.read_metadata(path).get("card", "{}"))
+    return card if isinstance(card, dict) else {}
+
+
+def save_weights(
+    path: str | Path,
+    module: nn.Module,
+    model: str,
+    settings: Mapping[str, Any],
+    card: Mapping[str, Any],
+    half: bool = False,
+) -> None:
+    """Write a network so that `load_model` can read it.
+
+    Args:
+        path: Ends in `.safetensors`.
+        module: The network.
+        model: Its registered name.
+        settings: With which its builder makes it.
+        card: License, data, steps, numbers; anything that JSON can hold.
+        half: Store weights with two or more dimensions as float16.
+
+    Raises:
+        WeightsError: If `path` has another ending, the settings make another network, or the
+            file cannot be written.
+    """
+    target = Path(path)
+    if target.suffix != ".safetensors":
+        raise WeightsError(f"{target}: weights are written as .safetensors")
+    tensors = formats.check_model(dict(module.state_dict()), model, settings, target.name)
+    formats.write_tensors(target, tensors, model, settings, card, half)
