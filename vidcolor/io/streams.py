@@ -1,0 +1,291 @@
+"""Everything in a film that is not its picture: carried over as packets, byte for byte."""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+import av.error
+from av.stream import Discard
+
+from vidcolor.errors import MediaError
+from vidcolor.io.source import Span, is_cover, open_source, reason
+
+__all__ = ["OtherStreams"]
+
+_log = logging.getLogger(__name__)
+
+_WRITTEN_ANEW = {"encoder", "major_brand", "minor_version", "compatible_brands", "duration"}
+_STATISTICS = ("_statistics", "bps", "number_of_", "duration", "source_id")
+_MP4_FILM_KEYS = {
+    *("title", "artist", "album_artist", "composer", "album", "date", "comment", "genre"),
+    *("copyright", "grouping", "lyrics", "description", "synopsis", "show", "episode_id"),
+    *("network", "keywords", "creation_time"),
+}
+_MP4_STREAM_KEYS = {"language", "title", "handler_name", "vendor_id", "creation_time", "timecode"}
+_PICTURES = {"mjpeg": "image/jpeg", "png": "image/png", "gif": "image/gif", "bmp": "image/bmp"}
+_OVERLAP_S = 30
+
+
+class OtherStreams:
+    """Sound, subtitles, attachments, covers, chapters and metadata of a film.
+
+    What the container cannot hold is left out, and a warning names it.
+
+    Args:
+        path: The source, opened a second time.
+        container: FFmpeg's name of the output's container.
+        start: Seconds from the first frame at which the wanted part begins, or None.
+        duration: Its length in seconds, or None.
+
+    Raises:
+        MediaError: If the source cannot be opened.
+    """
+
+    def __init__(
+        self, path: Path, container: str, start: float | None, duration: float | None
+    ) -> None:
+        self._path = path
+        self._kind = container
+        self._source, self._picture = open_source(path)
+        self._picture.discard = Discard.all
+        self.span = Span.of(self._picture, start, duration)
+        self._copies: dict[int, Any] = {}
+        self._running: set[int] = set()
+        self._packets: Iterator[tuple[Fraction, Any]] = iter(())
+        self._next: tuple[Fraction, Any] | None = None
+
+    @property
+    def container_options(self) -> dict[str, str]:
+        """Options for the output container, so that it keeps metadata and dispositions."""
+        if self._kind == "matroska":
+            return {"default_mode": "passthrough"}
+        if set(self._film_metadata()) - _MP4_FILM_KEYS:
+            return {"movflags": "use_metadata_tags"}
+        return {}
+
+    def add_to(self, out: Any, add_picture: Callable[[], Any]) -> Any:
+        """Declare all streams on the output, in the order of the source.
+
+        Args:
+            out: The open, still empty output container.
+            add_picture: Adds the encoded picture's stream to `out`.
+
+        Returns:
+            The picture's stream.
+        """
+        picture = None
+        for stream in self._source.streams:
+            if stream.index == self._picture.index:
+                picture = add_picture()
+                self._describe(picture, stream, encoded=True)
+            else:
+                self._add(out, stream)
+        out.metadata.update(self._film_metadata())
+        chapters = self._chapters()
+        if chapters:
+            out.set_chapters(chapters)
+        self._packets = self._wanted()
+        return picture
+
+    def write_until(self, out: Any, time: Fraction | None) -> None:
+        """Write all packets up to a time of the source's clock; None writes all that are left."""
+        while True:
+            if self._next is None:
+                self._next = next(self._packets, None)
+            if self._next is None or (time is not None and self._next[0] > time):
+                return
+            packet, self._next = self._next[1], None
+            packet.stream = self._copies[packet.stream_index]
+            out.mux(packet)
+
+    def close(self) -> None:
+        """Close the source."""
+        self._source.close()
+
+    # -- streams ---------------------------------------------------------------------------------
+
+    def _add(self, out: Any, stream: Any) -> None:
+        if stream.type == "data":
+            if not self._is_chapter_track(stream):
+                self._leave_out(stream, "it is data that cannot be copied")
+            return
+        if is_cover(stream) and self._kind == "matroska":
+            self._attach_cover(out, stream)
+            return
+        if stream.type == "attachment" and self._kind != "matroska":
+            self._leave_out(stream, f"{self._kind} holds no attachments; use .mkv")
+            return
+        problem = self._misfit(stream)
+        if problem is not None:
+            self._leave_out(stream, f"{problem}; use .mkv" if self._kind != "matroska" else problem)
+            return
+        copy = out.add_stream_from_template(stream, opaque=True)
+        self._describe(copy, stream, encoded=False)
+        if stream.type != "attachment":  # those are written with the header
+            self._copies[stream.index] = copy
+
+    def _misfit(self, stream: Any) -> str | None:
+        """Why the container refuses a stream; asked of the container itself, in memory."""
+        try:
+            with av.open(io.BytesIO(), "w", format=self._kind) as trial:
+                copy = trial.add_stream_from_template(stream, opaque=True)
+                copy.disposition = stream.disposition
+                trial.start_encoding()
+        except (av.error.FFmpegError, ValueError, OSError):
+            return f"{self._kind} cannot hold it"
+        return None
+
+    def _describe(self, copy: Any, stream: Any, encoded: bool) -> None:
+        """Metadata and disposition."""
+        kept = {}
+        for key, value in stream.metadata.items():
+            low = key.lower()
+            if low in _WRITTEN_ANEW or (encoded and low.startswith(_STATISTICS)):
+                continue
+            kept[key] = value
+        if self._kind != "matroska":
+            lost = sorted(
+                key
+                for key in kept
+                if key.lower() not in _MP4_STREAM_KEYS and not key.lower().startswith(_STATISTICS)
+            )
+            if lost:
+                _log.warning(
+                    "%s: metadata of %s left out (%s): %s cannot hold it; use .mkv",
+                    self._path,
+                    _name(stream),
+                    ", ".join(lost),
+                    self._kind,
+                )
+        copy.metadata.update(kept)
+        copy.disposition = stream.disposition
+
+    def _attach_cover(self, out: Any, stream: Any) -> None:
+        """A cover in Matroska is an attachment, and read back as a cover."""
+        codec = stream.codec_context.name
+        with av.open(self._source.name) as again:
+            data = b""
+            for packet in again.demux(again.streams[stream.index]):
+                if packet.size:
+                    data = bytes(packet)
+                    break
+        ending = {"mjpeg": "jpg"}.get(codec, codec)
+        name = stream.metadata.get("filename", f"cover.{ending}")
+        mime = stream.metadata.get("mimetype", _PICTURES.get(codec, "application/octet-stream"))
+        attached = out.add_attachment(name, mime, data)
+        for key, value in stream.metadata.items():
+            attached.metadata.setdefault(key, value)
+        attached.metadata.update(filename=name, mimetype=mime)
+
+    def _is_chapter_track(self, stream: Any) -> bool:
+        """MP4 keeps chapters a second time as a track of text, which its muxer writes anew."""
+        return (
+            stream.type == "data"
+            and stream.codec_context is None
+            and "mp4" in self._source.format.name
+            and bool(self._source.chapters())
+        )
+
+    def _leave_out(self, stream: Any, why: str) -> None:
+        _log.warning("%s: %s left out: %s", self._path, _name(stream), why)
+
+    def _film_metadata(self) -> dict[str, str]:
+        return {
+            key: value
+            for key, value in self._source.metadata.items()
+            if key.lower() not in _WRITTEN_ANEW
+        }
+
+    def _chapters(self) -> list[dict[str, Any]]:
+        """Those that reach into the part, cut and shifted to it."""
+        kept = []
+        for chapter in self._source.chapters():
+            unit = Fraction(chapter["time_base"])
+            shift = self.span.ticks(unit)
+            start, end = chapter["start"], chapter["end"]
+            if self.span.first is not None:
+                start = max(start, shift)
+            if self.span.end is not None:
+                end = min(end, round(self.span.end / unit))
+            if start < end or (self.span.first is None and self.span.end is None):
+                kept.append({**chapter, "start": start - shift, "end": end - shift})
+        return kept
+
+    # -- packets ---------------------------------------------------------------------------------
+
+    def _wanted(self) -> Iterator[tuple[Fraction, Any]]:
+        """Packets of the part, with the time at which they are due."""
+        streams = [self._source.streams[index] for index in self._copies]
+        if not streams:
+            return
+        if self.span.first is not None:
+            back = max(Fraction(0), self.span.first - _OVERLAP_S)
+            self._source.seek(int(back * 1_000_000))
+        packets = self._source.demux(streams)
+        ended: set[int] = set()
+        while len(ended) < len(streams):
+            try:
+                packet = next(packets, None)
+            except (av.error.FFmpegError, ValueError, OSError) as error:
+                raise MediaError(
+                    f"{self._path}: its sound or subtitles are damaged ({reason(error)})"
+                ) from error
+            if packet is None:
+                return
+            due = self._cut(packet, ended)
+            if due is not None:
+                yield due, packet
+
+    def _cut(self, packet: Any, ended: set[int]) -> Fraction | None:
+        """When a packet is due in the source; it is shifted to the part. None drops it."""
+        stream = packet.stream
+        if is_cover(stream):
+            if not packet.size:
+                return None
+            packet.pts = packet.dts = 0
+            ended.add(stream.index)
+            return Fraction(-(1 << 30))
+        stamp = packet.dts if packet.dts is not None else packet.pts
+        if stamp is None or stream.index in ended:
+            return None
+        unit = Fraction(packet.time_base)
+        shown = (packet.pts if packet.pts is not None else stamp) * unit
+        if packet.dts is None:
+            packet.dts = stamp
+        shift = self.span.ticks(unit)
+        if self.span.first is not None and shown < self.span.first:
+            over = shown + (packet.duration or 0) * unit
+            if stream.type != "subtitle" or over <= self.span.first:
+                return None
+            packet.duration = round((over - self.span.first) / unit)
+            packet.pts = packet.dts = stamp = shift  # was already on screen
+        if self.span.end is not None and shown >= self.span.end:
+            if stream.type != "video" or stamp * unit >= self.span.end:
+                ended.add(stream.index)
+            return None
+        if stream.type == "video" and self.span.first is not None:
+            if stream.index not in self._running and not packet.is_keyframe:
+                return None
+            self._running.add(stream.index)
+        if packet.pts is not None:
+            packet.pts -= shift
+        packet.dts -= shift
+        return stamp * unit
+
+
+def _name(stream: Any) -> str:
+    """How a stream is called in warnings."""
+    context = stream.codec_context
+    codec = context.name if context is not None else None
+    words = [w for w in (codec, stream.metadata.get("language")) if w]
+    title = stream.metadata.get("title") or stream.metadata.get("filename")
+    if title:
+        words.append(repr(title))
+    detail = f" ({', '.join(words)})" if words else ""
+    return f"{stream.type} stream {stream.index}{detail}"
