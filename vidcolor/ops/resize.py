@@ -1,0 +1,128 @@
+"""Between the coded picture and the small upright one that a network sees.
+
+A network sees the picture as a viewer does: turned upright, with square pixels. Color goes back
+to the coded orientation, where the encoder wants it.
+"""
+
+from __future__ import annotations
+
+import functools
+from typing import Any, cast
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from vidcolor.color.luma import to_lightness
+from vidcolor.records import ColorSpec, FrameBatch, VideoInfo
+
+__all__ = ["from_network", "luma_to_network", "network_size", "to_network"]
+
+Array = npt.NDArray[Any]
+
+
+def network_size(
+    info: VideoInfo, short_side: int = 256, multiple: int = 8, square: bool = False
+) -> tuple[int, int]:
+    """Size of the picture for a network.
+
+    Args:
+        info: The clip; its rotation and pixel aspect are taken into account.
+        short_side: Pixels of the shorter side, rounded to a multiple of `multiple`.
+        multiple: Both sides are multiples of this.
+        square: Both sides get `short_side`, the aspect is given up.
+
+    Returns:
+        `(height, width)` of the upright picture with square pixels.
+
+    Raises:
+        ValueError: If `short_side` or `multiple` is not positive.
+    """
+    if short_side < 1 or multiple < 1:
+        raise ValueError(f"no network size of short side {short_side}, multiple {multiple}")
+    short = max(1, round(short_side / multiple)) * multiple
+    if square:
+        return short, short
+    height, width = float(info.height), float(info.width * info.sample_aspect)
+    if _turns(info) % 2:
+        height, width = width, height
+    aspect = max(height, width) / min(height, width)
+    long = max(1, round(short_side * aspect / multiple)) * multiple
+    return (short, long) if height <= width else (long, short)
+
+
+def to_network(lightness: Tensor, info: VideoInfo, size: tuple[int, int]) -> Tensor:
+    """Coded picture to the upright small one, without aliasing.
+
+    Args:
+        lightness: (N, C, H, W) float, coded orientation, on any device.
+        info: The clip; says how to turn.
+        size: `(height, width)` of the upright result.
+
+    Returns:
+        (N, C, *size), same type and device.
+    """
+    turns = _turns(info)
+    coded = size if turns % 2 == 0 else (size[1], size[0])
+    small = functional.interpolate(
+        lightness, coded, mode="bilinear", align_corners=False, antialias=True
+    )
+    return torch.rot90(small, turns, (2, 3)).contiguous()
+
+
+def from_network(ab: Tensor, info: VideoInfo) -> Tensor:
+    """Upright (N, C, h, w) turned to the coded orientation; the size is not changed."""
+    return torch.rot90(ab, -_turns(info), (2, 3)).contiguous()
+
+
+def luma_to_network(frames: FrameBatch, size: tuple[int, int]) -> Tensor:
+    """Small upright lightness of frames; the cheap way on a CPU.
+
+    The codes are averaged over areas, then read as L*, as if the picture had been stored small.
+
+    Args:
+        frames: Frames with luma on the CPU.
+        size: `(height, width)` of the upright result.
+
+    Returns:
+        (N, 1, *size) float32 L* in [0, 100].
+    """
+    turns = _turns(frames.info)
+    coded = size if turns % 2 == 0 else (size[1], size[0])
+    small = np.empty((len(frames), 1, *size), np.float32)
+    for i, plane in enumerate(frames.luma[:, 0].numpy()):
+        codes = _resize(plane.astype(np.float32), coded)
+        small[i, 0] = np.rot90(_lightness(codes, frames.info.color), turns)
+    return torch.from_numpy(small)
+
+
+def _turns(info: VideoInfo) -> int:
+    """Quarter turns counter-clockwise that put the coded picture upright."""
+    return info.rotation // 90
+
+
+def _resize(plane: Array, size: tuple[int, int]) -> Array:
+    """Averages areas where the side shrinks, interpolates where it grows."""
+    height, width = min(size[0], plane.shape[0]), min(size[1], plane.shape[1])
+    if plane.shape != (height, width):
+        plane = cast(Array, cv2.resize(plane, (width, height), interpolation=cv2.INTER_AREA))
+    if plane.shape != size:
+        plane = cast(Array, cv2.resize(plane, (size[1], size[0]), interpolation=cv2.INTER_LINEAR))
+    return plane
+
+
+@functools.lru_cache(maxsize=8)
+def _table(spec: ColorSpec) -> Array:
+    codes = torch.arange(1 << spec.bits, dtype=torch.int32).view(1, 1, 1, -1)
+    return to_lightness(codes, spec).numpy().ravel()
+
+
+def _lightness(codes: Array, spec: ColorSpec) -> Array:
+    """L* of fractional codes, float32, interpolated between the integer ones."""
+    table = _table(spec)
+    below = np.clip(codes, 0, len(table) - 2).astype(np.int32)
+    low = table[below]
+    return low + (table[below + 1] - low) * np.clip(codes - below, 0, 1)
