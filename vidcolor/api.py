@@ -2,25 +2,289 @@
 
 from __future__ import annotations
 
+import functools
 import logging
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import torch
 
-from vidcolor.build import Download, build_line
+from vidcolor.build import Download, build_line, build_looker
 from vidcolor.color.compose import compose_rgb
-from vidcolor.config import SHORT_NAMES, Config, from_environment, load, merge, put
-from vidcolor.errors import ConfigError, MediaError
+from vidcolor.config import SHORT_NAMES, Config
+from vidcolor.errors import MediaError
 from vidcolor.io.encode import VideoWriter
-from vidcolor.io.image import is_image, list_images, read_image, write_image
+from vidcolor.io.image import Picture, is_picture, list_pictures, read_picture, write_picture
 from vidcolor.io.prefetch import prefetch
+from vidcolor.io.target import Target
 from vidcolor.io.video import VideoReader
 from vidcolor.pipeline import Pipeline
-from vidcolor.records import ColorSpec, FrameBatch, VideoInfo
+from vidcolor.records import FrameBatch
+from vidcolor.schema import load, merge, put
+from vidcolor.stages.cut import shot_rows, shots_text
+from vidcolor.stages.detect import boxes_line
 
-__all__ = ["Summary", "colorize_folder", "colorize_image", "colorize_video", "make_config"]
+__all__ = [
+    "Job",
+    "colorize_image",
+    "colorize_video",
+    "detect_rows",
+    "find_shots",
+    "make_config",
+    "open_job",
+    "write_text",
+]
+
+_log = logging.getLogger(__name__)
+_AHEAD = 2  # batches decoded before they are asked for
+
+Progress = Callable[[int], None]
+
+
+def make_config(base: Config | None = None, **options: Any) -> Config:
+    """A config from keyword arguments.
+
+    Args:
+        base: What the options are laid over; the defaults if None.
+        **options: Short names (`crf=20`, `detector="none"`, `stabilize=False`) or tables by stage
+            (`stabilize={"tau": 4.0}`).
+
+    Raises:
+        ConfigError: For an unknown key, a wrong type or a value out of range.
+    """
+    from vidcolor.schema import to_dict
+
+    data: dict[str, Any] = {}
+    for key, value in options.items():
+        if key == "stabilize" and isinstance(value, bool):
+            put(data, ("stabilize", "enabled"), value)
+        elif key in SHORT_NAMES and not isinstance(value, Mapping):
+            put(data, SHORT_NAMES[key], value)
+        else:
+            data[key] = merge(data.get(key, {}), value) if isinstance(value, Mapping) else value
+    return load(Config, merge(to_dict(base) if base else {}, data), "options")
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """Something to color, checked and ready to run.
+
+    Attributes:
+        unit: What is counted: "frame" or "picture".
+        total: About how many, if known.
+        run: Does it; tells `progress` of every few done, returns how many were done.
+    """
+
+    unit: str
+    total: int | None
+    run: Callable[[Progress], int]
+
+
+def open_job(source: Path, output: Path, config: Config, download: Download | None = None) -> Job:
+    """Look at what is asked for and build the line, before anything is written.
+
+    Args:
+        source: A video, a picture, or a folder of pictures.
+        output: Where it goes: the same kind.
+        config: All settings.
+        download: Told of bytes done and total when weights are fetched.
+
+    Raises:
+        VidcolorError: If the source cannot be read, the output not be made, or a setting or
+            weights do not fit.
+    """
+    if source.is_dir():
+        return _folder_job(source, output, config, download)
+    if is_picture(source):
+        if output.suffix and not is_picture(output):
+            raise MediaError(f"{output}: {source.name} is a picture; write to .png, .jpg or .tiff")
+        return _picture_job([source], [output], config, download)
+    return _video_job(source, output, config, download)
+
+
+def _video_job(source: Path, output: Path, config: Config, download: Download | None) -> Job:
+    with VideoReader(source, config.input) as reader:
+        total = reader.frames_estimate
+        if reader.has_color:
+            _log.info("%s already has color: recolored from its luma", source.name)
+    line = build_line(config, download=download)
+
+    def run(progress: Progress) -> int:
+        span = (config.input.start, config.input.duration)
+        with (
+            VideoReader(source, config.input) as reader,
+            VideoWriter(output, source, reader.info, config.output, config.compose, span) as writer,
+        ):
+            for colored in line(prefetch(reader, _AHEAD)):
+                writer.write(colored)
+                progress(len(colored.frames))
+        return writer.frames
+
+    return Job("frame", total, run)
+
+
+def _folder_job(source: Path, output: Path, config: Config, download: Download | None) -> Job:
+    pictures = list_pictures(source)
+    if not pictures:
+        raise MediaError(f"{source}: no pictures (png, jpg, tiff) in this folder")
+    if output.exists() and not output.is_dir():
+        raise MediaError(f"{output}: exists and is no folder; give a folder for the pictures")
+    if output.exists() and output.samefile(source):
+        raise MediaError(f"{output}: is the input folder; give another one")
+    return _picture_job(pictures, [output / path.name for path in pictures], config, download)
+
+
+def _picture_job(
+    sources: list[Path], outputs: list[Path], config: Config, download: Download | None
+) -> Job:
+    if not config.output.overwrite:
+        for path in outputs:
+            if path.exists():
+                raise MediaError(f"{path}: exists; add --overwrite to replace it")
+    line = build_line(config, still=True, download=download)
+
+    def run(progress: Progress) -> int:
+        for source, path in zip(sources, outputs, strict=True):
+            picture = read_picture(source)
+            rgb = _color_still(line, picture.frames, config, picture.bits)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            write_picture(path, rgb, picture, overwrite=config.output.overwrite)
+            progress(1)
+        return len(sources)
+
+    return Job("picture", len(sources), run)
+
+
+def _color_still(line: Pipeline, frames: FrameBatch, config: Config, bits: int) -> npt.NDArray[Any]:
+    (colored,) = line([frames])
+    return compose_rgb(
+        frames.luma[0, 0].numpy(),
+        colored.chroma.ab[0].numpy(),
+        colored.chroma.lightness[0, 0].numpy(),
+        frames.info.color,
+        config.compose,
+        bits,
+    )
+
+
+def colorize_video(
+    source: str | os.PathLike[str],
+    output: str | os.PathLike[str],
+    *,
+    progress: Progress | None = None,
+    config: Config | None = None,
+    **options: Any,
+) -> int:
+    """Color a video file.
+
+    Luma is carried bit for bit, every frame keeps its time, all other streams pass as they are.
+
+    Args:
+        source: Any video that FFmpeg reads.
+        output: `.mkv`, `.mp4` or `.mov`; written whole or not at all.
+        progress: Told how many frames were finished, every batch.
+        config: Settings; defaults if None.
+        **options: Laid over `config`, see `make_config`: `crf=20`, `detector="none"`, ...
+
+    Returns:
+        Number of frames.
+
+    Raises:
+        VidcolorError: For anything wrong with the files or settings, in one line.
+    """
+    settings = make_config(config, **options)
+    return _video_job(Path(source), Path(output), settings, None).run(progress or _ignore)
+
+
+@functools.lru_cache(maxsize=2)
+def _still_line(config: Config) -> Pipeline:
+    return build_line(config, still=True)
+
+
+def colorize_image(
+    picture: npt.NDArray[np.uint8], *, config: Config | None = None, **options: Any
+) -> npt.NDArray[np.uint8]:
+    """Color a picture; the network is loaded once when called again with the same settings.
+
+    Args:
+        picture: (H, W) gray or (H, W, 3) RGB, uint8. Of RGB only the luma (BT.709) is used.
+        config: Settings; defaults if None.
+        **options: Laid over `config`, see `make_config`.
+
+    Returns:
+        (H, W, 3) uint8 RGB with the same luma.
+
+    Raises:
+        ValueError: If `picture` has another shape or type.
+        VidcolorError: If settings or weights do not fit.
+    """
+    if picture.dtype != np.uint8 or not (
+        picture.ndim == 2 or (picture.ndim == 3 and picture.shape[2] == 3)
+    ):
+        raise ValueError(
+            f"picture must be uint8 (H, W) or (H, W, 3), not {picture.dtype} {picture.shape}"
+        )
+    settings = make_config(config, **options)
+    frames = Picture.of(picture).frames
+    return _color_still(_still_line(settings), frames, settings, 8)
+
+
+def detect_rows(source: Path, config: Config, download: Download | None = None) -> Iterator[str]:
+    """What the line sees in a video, one JSON line a frame (see `stages.boxes_file`).
+
+    Raises:
+        VidcolorError: If the video cannot be read or a setting does not fit.
+    """
+    line = build_looker(config, download=download)
+    with VideoReader(source, config.input) as reader:
+        for tracked in line.follow(prefetch(reader, _AHEAD)):
+            for number in range(len(tracked.frames)):
+                yield boxes_line(tracked, number)
+
+
+def find_shots(source: Path, config: Config, progress: Progress | None = None) -> str:
+    """The shots of a video as JSON (see `stages.cut`).
+
+    Raises:
+        VidcolorError: If the video cannot be read.
+    """
+    line = build_looker(config, objects=False)
+    with VideoReader(source, config.input) as reader:
+        return shots_text(shot_rows(_told(line.cut(prefetch(reader, _AHEAD)), progress or _ignore)))
+
+
+def write_text(path: Path, lines: Iterable[str], overwrite: bool) -> None:
+    """Write a text file whole or not at all.
+
+    Raises:
+        MediaError: If the file exists and is not to be replaced, or cannot be written.
+    """
+    target = Target(path, overwrite)
+    try:
+        with target.temporary.open("w", encoding="utf-8") as file:
+            file.writelines(lines)
+    except OSError as error:
+        target.discard()
+        raise (
+            error
+            if isinstance(error, MediaError)
+            else MediaError(f"{path}: cannot be written: {error.strerror}")
+        ) from None
+    except BaseException:
+        target.discard()
+        raise
+    target.land()
+
+
+def _told(batches: Iterable[FrameBatch], progress: Progress) -> Iterator[FrameBatch]:
+    for batch in batches:
+        progress(len(batch))
+        yield batch
+
+
+def _ignore(count: int) -> None:
+    pass

@@ -12,9 +12,9 @@ from torch import nn
 from vidcolor.config import Config
 from vidcolor.errors import ConfigError
 from vidcolor.models.registry import model_spec
-from vidcolor.models.weights import load_model, weights_spec
+from vidcolor.models.weights import load_model
 from vidcolor.pipeline import Pipeline
-from vidcolor.stages.colorize import ColorizeFrames
+from vidcolor.stages.colorize import ColorizeFrames, NoColor
 from vidcolor.stages.cut import FindShots, NoCut
 from vidcolor.stages.detect import NoDetector, make_detector
 from vidcolor.stages.restore import NoRestore
@@ -51,7 +51,9 @@ def choose_device(name: str) -> torch.device:
 def choose_precision(name: str, device: torch.device) -> torch.dtype:
     """The type of convolutions: with "auto", half precision where there are units for it."""
     if name != "auto":
-        return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[name]
+        return {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}[
+            name
+        ]
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported(False) else torch.float16
     if device.type == "cpu" and torch.cpu.get_capabilities().get("amx_bf16", False):
@@ -113,7 +115,7 @@ def build_looker(
     objects: bool = True,
     download: Download | None = None,
 ) -> Pipeline:
-    """The line up to tracking; its `colorize` and `stabilize` must not be called."""
+    """The line without color, for `Pipeline.look` and `Pipeline.follow`; `objects` detects."""
     device = choose_device(config.device)
     detect = NoDetector() if not objects else make_detector(config.detect, device, still, download)
     return Pipeline(
@@ -121,6 +123,6 @@ def build_looker(
         restore=NoRestore(),
         detect=detect,
         track=NoTracker(config.track) if still else Tracker(config.track),
-        colorize=_nothing,
+        colorize=NoColor(),
         stabilize=Hold(),
     )

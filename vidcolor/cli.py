@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import functools
 import logging
 import signal
 import sys
@@ -102,7 +103,7 @@ def _seconds(text: str) -> float:
     return value
 
 
-def _parser() -> tuple[_Parser, dict[str, _Parser]]:
+def _parser() -> _Parser:
     root = _Parser(
         prog="vidcolor",
         description="Colorizes black-and-white films: luma carried, chroma added, steady.",
@@ -110,12 +111,10 @@ def _parser() -> tuple[_Parser, dict[str, _Parser]]:
     )
     root.add_argument("--version", action="store_true", help="print the version")
     commands = root.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
-    parsers: dict[str, _Parser] = {}
 
     def add(name: str, summary: str, run: Callable[..., int], **settings: Any) -> _Parser:
         parser = commands.add_parser(name, help=summary, description=summary, **settings)
         parser.set_defaults(run=run)
-        parsers[name] = parser
         return parser
 
     color = add(
@@ -175,7 +174,7 @@ def _parser() -> tuple[_Parser, dict[str, _Parser]]:
 
     settings = add("settings", "print every key of the config with its default", _settings)
     settings.add_argument("--config", type=Path, help="a TOML file to lay over the defaults")
-    return root, parsers
+    return root
 
 
 _EVERY_KEY = (
@@ -200,14 +199,15 @@ def _add_line_flags(parser: _Parser) -> None:
 
 def _config(args: argparse.Namespace, extra: Sequence[str]) -> Config:
     """All layers: defaults, file, environment, flags."""
-    from vidcolor import config as c
+    from vidcolor import schema as c
+    from vidcolor.config import SHORT_NAMES, Config
 
     flags: dict[str, Any] = {}
-    known = {leaf.name: leaf for leaf in c.leaves(c.Config)}
+    known = {leaf.name: leaf for leaf in c.leaves(Config)}
     for name, text in _pairs(extra, known):
         leaf = known[name]
         c.put(flags, leaf.path, c.parse(text, leaf))
-    for short, path in c.SHORT_NAMES.items():
+    for short, path in SHORT_NAMES.items():
         value = getattr(args, short, None)
         if value is None or value is False:
             continue
@@ -219,9 +219,9 @@ def _config(args: argparse.Namespace, extra: Sequence[str]) -> Config:
     data: dict[str, Any] = {}
     if args.config:
         data = c.read_toml(args.config)
-        c.load(c.Config, data, str(args.config))
-    data = c.merge(data, c.from_environment(c.Config))
-    return c.load(c.Config, c.merge(data, flags))
+        c.load(Config, data, str(args.config))
+    data = c.merge(data, c.from_environment(Config))
+    return c.load(Config, c.merge(data, flags))
 
 
 def _pairs(extra: Sequence[str], known: dict[str, Any]) -> Iterator[tuple[str, str]]:
@@ -343,7 +343,7 @@ def _weights(args: argparse.Namespace, extra: Sequence[str]) -> int:
 
 
 def _train(args: argparse.Namespace, extra: Sequence[str]) -> int:
-    from vidcolor import config as c
+    from vidcolor import schema as c
     from vidcolor.train.run import TrainConfig, export, train
 
     known = {leaf.name: leaf for leaf in c.leaves(TrainConfig)}
@@ -371,13 +371,14 @@ def _train(args: argparse.Namespace, extra: Sequence[str]) -> int:
 
 def _settings(args: argparse.Namespace, extra: Sequence[str]) -> int:
     _refuse(extra)
-    from vidcolor import config as c
+    from vidcolor import schema as c
+    from vidcolor.config import Config
 
     data = c.read_toml(args.config) if args.config else {}
-    settings = c.load(c.Config, data, str(args.config))
-    values = {".".join(path): value for path, value in c.flat(settings)}
-    for leaf in c.leaves(c.Config):
-        sys.stdout.write(f"--{leaf.name} {values[leaf.name]!r}\n    {leaf.help}\n")
+    settings = c.load(Config, data, str(args.config))
+    for leaf in c.leaves(Config):
+        value = functools.reduce(getattr, leaf.path, settings)
+        sys.stdout.write(f"--{leaf.name} {value}\n    {leaf.help}\n")
     return 0
 
 
@@ -427,7 +428,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code.
     """
     words = sys.argv[1:] if argv is None else list(argv)
-    root, parsers = _parser()
+    root = _parser()
     try:
         args, extra = root.parse_known_args(words)
         if args.version:

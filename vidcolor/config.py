@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Literal
 
 from vidcolor.color.compose import ComposeConfig
-from vidcolor.io.encode import OutputConfig
+from vidcolor.io.codecs import OutputConfig
 from vidcolor.io.video import InputConfig
 from vidcolor.stages.colorize import ColorizeConfig
 from vidcolor.stages.cut import CutConfig

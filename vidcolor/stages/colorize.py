@@ -18,7 +18,7 @@ from vidcolor.ops.boxes import rotate_boxes
 from vidcolor.ops.resize import from_network, luma_to_network, network_size
 from vidcolor.records import Chroma, Colored, FrameBatch, Rois, Tracked, Tracks
 
-__all__ = ["ColorizeConfig", "ColorizeFrames"]
+__all__ = ["ColorizeConfig", "ColorizeFrames", "NoColor"]
 
 _log = logging.getLogger(__name__)
 
@@ -42,6 +42,15 @@ class ColorizeConfig:
     def __post_init__(self) -> None:
         if self.short_side and not 64 <= self.short_side <= 2048:
             raise ConfigError(f"short_side must be 0 or 64 to 2048, not {self.short_side}")
+
+
+class NoColor:
+    """The null object: neutral chroma. Memory: none. Lookahead: none."""
+
+    def __call__(self, tracked: Tracked, /) -> Colored:
+        """Frames with a*b* of 0."""
+        nothing = torch.zeros(len(tracked.frames), 3, 1, 1)
+        return Colored(tracked.frames, tracked.tracks, Chroma(nothing[:, :2], nothing[:, 2:]))
 
 
 class ColorizeFrames:

@@ -14,6 +14,7 @@ from torch.utils.data import DataLoader
 
 from vidcolor.errors import ConfigError
 from vidcolor.models.registry import create_model
+from vidcolor.models.weights import save_weights
 from vidcolor.schema import to_dict, to_toml
 from vidcolor.train.checkpoint import read_state, write_state
 from vidcolor.train.data import DataConfig, Pictures, TrainBatches
@@ -22,7 +23,7 @@ from vidcolor.train.fit import FitConfig, FitState, Report, fit
 from vidcolor.train.phases import Full, PhaseConfig
 from vidcolor.train.validate import Scores, validate
 
-__all__ = ["ModelConfig", "Progress", "RunConfig", "TrainConfig", "train"]
+__all__ = ["CardConfig", "ModelConfig", "Progress", "RunConfig", "TrainConfig", "export", "train"]
 
 _STATE = "last.pt"
 _LOG = "log.jsonl"
@@ -61,6 +62,21 @@ class RunConfig:
 
 
 @dataclass(frozen=True, slots=True)
+class CardConfig:
+    """What the weights say about themselves; numbers are added by `export`.
+
+    Attributes:
+        data: What was learned from.
+        license: License of the weights, and of the data as far as it is known.
+        limits: What they are bad at.
+    """
+
+    data: str = ""
+    license: str = ""
+    limits: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class TrainConfig:
     """Everything about a run; saved with it.
 
@@ -71,6 +87,7 @@ class TrainConfig:
         model: The network.
         phase: The loss.
         degrade: Film effects.
+        card: Words for the model card.
     """
 
     data: DataConfig
@@ -79,6 +96,7 @@ class TrainConfig:
     model: ModelConfig = field(default_factory=ModelConfig)
     phase: PhaseConfig = field(default_factory=PhaseConfig)
     degrade: DegradeConfig = field(default_factory=DegradeConfig)
+    card: CardConfig = field(default_factory=CardConfig)
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,3 +177,35 @@ def train(config: TrainConfig) -> Iterator[Progress]:
         if last or report.step % config.run.save_every == 0:
             write_state(folder / _STATE, state.state_dict())
         yield progress
+
+
+def export(config: TrainConfig, path: Path) -> None:
+    """Write the running mean of a run's weights, in half precision, with a model card.
+
+    Args:
+        config: Of the run; its folder must hold a state.
+        path: A `.safetensors` file.
+
+    Raises:
+        WeightsError: If the run has no readable state.
+    """
+    folder = Path(config.run.folder)
+    state = read_state(folder / _STATE)
+    settings = {"width": config.model.width}
+    model = create_model(config.model.name, **settings)
+    mean = {
+        key.removeprefix("module."): value
+        for key, value in state["mean"].items()
+        if key.startswith("module.")
+    }
+    model.load_state_dict(mean)
+    rows = [json.loads(line) for line in (folder / _LOG).read_text("utf-8").splitlines()]
+    measured = [row for row in rows if "val" in row]
+    card = {
+        **to_dict(config.card),
+        "steps": state["step"],
+        "pictures_seen": state["step"] * config.data.batch_size,
+        "config": to_toml(config),
+        "validation": measured[-1]["val"] | {"short_side": config.run.val_side} if measured else {},
+    }
+    save_weights(path, model, config.model.name, settings, card, half=True)
