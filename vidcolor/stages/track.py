@@ -34,9 +34,10 @@ class TrackConfig:
         keep: A track ends with its last detection of at least this score.
         grow_first: Part of its size by which a box grows on each side before overlap is taken.
         grow_last: The same in the last round.
-        gate: Least overlap of grown boxes for a match of a high score.
+        gate: Least overlap of grown boxes, bonus added, for a match of a high score.
         gate_low: The same for a low score.
         class_bonus: Added to the overlap when the class is the same.
+        box_memory: Part of the expected box kept at each detection, 0 to 1.
         velocity_memory: Part of the old velocity kept at each detection, 0 to 1.
         lost_frames: A track unseen for longer is not taken up again.
         coast_frames: A lost box moves on with its velocity for so long.
@@ -63,10 +64,11 @@ class TrackConfig:
     keep: float = 0.3
     grow_first: float = 0.3
     grow_last: float = 0.6
-    gate: float = 0.3
-    gate_low: float = 0.45
+    gate: float = 0.4
+    gate_low: float = 0.5
     class_bonus: float = 0.1
-    velocity_memory: float = 0.8
+    velocity_memory: float = 0.7
+    box_memory: float = 0.4
     lost_frames: int = 30
     coast_frames: int = 4
     duplicate: float = 0.8
@@ -86,7 +88,7 @@ class TrackConfig:
     def __post_init__(self) -> None:
         for name in ("high", "start", "birth", "birth_mean", "keep", "gate", "gate_low"):
             _in_range(name, getattr(self, name), 0, 1)
-        for name in ("duplicate", "velocity_memory", "class_bonus"):
+        for name in ("duplicate", "velocity_memory", "box_memory", "class_bonus"):
             _in_range(name, getattr(self, name), 0, 1)
         for name in ("grow_first", "grow_last", "padding"):
             _in_range(name, getattr(self, name), 0, 2)

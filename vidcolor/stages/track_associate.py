@@ -54,6 +54,7 @@ class Track:
         observations: Kept detections, by frame.
         confirmed: It has scored well enough to be believed.
         votes: Sum of scores of each label.
+        belief: Where the box is believed to be at the latest observation.
         velocity: Pixels a frame of the center, exponential mean.
         extent: Sum of the areas of all its boxes, the forgotten ones too.
         forgotten: Early observations were dropped.
@@ -68,6 +69,7 @@ class Track:
     observations: list[Observation]
     confirmed: bool = False
     votes: dict[int, float] = field(default_factory=dict)
+    belief: NDArray[np.float64] | None = None
     velocity: NDArray[np.float64] | None = None
     extent: float = 0.0
     forgotten: bool = False
@@ -94,7 +96,7 @@ class Track:
 
     def predicted(self, frame: int, coast_frames: int) -> NDArray[np.float64]:
         """(4,) box expected at `frame`."""
-        box = np.asarray(self.last.box)
+        box = np.asarray(self.last.box) if self.belief is None else self.belief
         if self.velocity is None:
             return box
         steps = min(frame - self.last.frame, coast_frames)
@@ -102,7 +104,13 @@ class Track:
 
     def add(self, seen: Observation, config: TrackConfig) -> None:
         """Take an observation in."""
+        box = np.asarray(seen.box)
         if self.observations:
+            # a false box taken in passing must not carry the track away
+            trust = config.box_memory
+            self.belief = (
+                trust * self.predicted(seen.frame, config.coast_frames) + (1 - trust) * box
+            )
             x0, y0, x1, y1 = self.last.box
             u0, v0, u1, v1 = seen.box
             moved = np.array(((u0 + u1 - x0 - x1) / 2, (v0 + v1 - y0 - y1) / 2))
@@ -211,7 +219,7 @@ class Association:
         labels = np.array([one.label for one in seen])
         same = np.stack([labels == track.voted() for track in tracks])
         gain = overlap + self._config.class_bonus * same
-        cost = np.where(overlap >= gate, -gain, _FORBIDDEN)
+        cost = np.where(gain >= gate, -gain, _FORBIDDEN)
         pairs = [
             (int(i), int(j))
             for i, j in zip(*linear_sum_assignment(cost), strict=True)
