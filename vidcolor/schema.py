@@ -175,13 +175,13 @@ def parse(text: str, leaf: Leaf) -> Any:
         origin = typing.get_origin(arm)
         if arm is bool and text.lower() in ("true", "false", "yes", "no", "on", "off", "1", "0"):
             return text.lower() in ("true", "yes", "on", "1")
-        if origin is tuple:
-            return [part for part in text.split(",") if part]
-        if arm in (int, float):
-            try:
+        try:
+            if origin is tuple:
+                return [typing.get_args(arm)[0](part) for part in text.split(",") if part]
+            if arm in (int, float):
                 return arm(text)
-            except ValueError:
-                continue
+        except ValueError:
+            continue
         if arm is str or origin is typing.Literal:
             return text
     raise ConfigError(f"{leaf.name}: {text!r} is not {_names(kind)}")
