@@ -18,7 +18,7 @@ from vidcolor.color.compose import compose_rgb
 from vidcolor.config import SHORT_NAMES, Config
 from vidcolor.errors import MediaError
 from vidcolor.io.encode import VideoWriter
-from vidcolor.io.image import Picture, is_picture, list_pictures, read_picture, write_picture
+from vidcolor.io.image import is_image, list_images, read_image, still_frame, write_image
 from vidcolor.io.prefetch import prefetch
 from vidcolor.io.target import Target
 from vidcolor.io.video import VideoReader
@@ -99,8 +99,8 @@ def open_job(source: Path, output: Path, config: Config, download: Download | No
     """
     if source.is_dir():
         return _folder_job(source, output, config, download)
-    if is_picture(source):
-        if output.suffix and not is_picture(output):
+    if is_image(source):
+        if output.suffix and not is_image(output):
             raise MediaError(f"{output}: {source.name} is a picture; write to .png, .jpg or .tiff")
         return _picture_job([source], [output], config, download)
     return _video_job(source, output, config, download)
@@ -128,9 +128,7 @@ def _video_job(source: Path, output: Path, config: Config, download: Download | 
 
 
 def _folder_job(source: Path, output: Path, config: Config, download: Download | None) -> Job:
-    pictures = list_pictures(source)
-    if not pictures:
-        raise MediaError(f"{source}: no pictures (png, jpg, tiff) in this folder")
+    pictures = list_images(source)
     if output.exists() and not output.is_dir():
         raise MediaError(f"{output}: exists and is no folder; give a folder for the pictures")
     if output.exists() and output.samefile(source):
@@ -149,10 +147,12 @@ def _picture_job(
 
     def run(progress: Progress) -> int:
         for source, path in zip(sources, outputs, strict=True):
-            picture = read_picture(source)
-            rgb = _color_still(line, picture.frames, config, picture.bits)
+            frame, info = read_image(source)
+            if info.has_color:
+                _log.info("%s already has color: recolored from its luma", source.name)
+            rgb = _color_still(line, frame, config, info.bits)
             path.parent.mkdir(parents=True, exist_ok=True)
-            write_picture(path, rgb, picture, overwrite=config.output.overwrite)
+            write_image(path, rgb, info, overwrite=config.output.overwrite)
             progress(1)
         return len(sources)
 
@@ -229,8 +229,7 @@ def colorize_image(
             f"picture must be uint8 (H, W) or (H, W, 3), not {picture.dtype} {picture.shape}"
         )
     settings = make_config(config, **options)
-    frames = Picture.of(picture).frames
-    return _color_still(_still_line(settings), frames, settings, 8)
+    return _color_still(_still_line(settings), still_frame(picture), settings, 8)
 
 
 def detect_rows(source: Path, config: Config, download: Download | None = None) -> Iterator[str]:

@@ -22,7 +22,15 @@ from vidcolor.io.source import reason
 from vidcolor.io.target import Target
 from vidcolor.records import ColorSpec, FrameBatch, VideoInfo
 
-__all__ = ["EXTENSIONS", "ImageInfo", "is_image", "list_images", "read_image", "write_image"]
+__all__ = [
+    "EXTENSIONS",
+    "ImageInfo",
+    "is_image",
+    "list_images",
+    "read_image",
+    "still_frame",
+    "write_image",
+]
 
 _log = logging.getLogger(__name__)
 
@@ -116,19 +124,28 @@ def read_image(path: str | Path) -> tuple[FrameBatch, ImageInfo]:
     if pixels.ndim == 3 and pixels.shape[2] == 4:
         pixels, alpha = pixels[..., :3], np.ascontiguousarray(pixels[..., 3])
     bits = 8 if pixels.dtype == np.uint8 else 16
-    colored = False
-    if pixels.ndim == 3:
-        colored = _is_colored(pixels, bits)
-        weights = np.ascontiguousarray(BT709[:, ::-1])  # OpenCV keeps blue first
-        luma = np.rint(cv2.transform(pixels.astype(np.float32), weights)).reshape(pixels.shape[:2])
-    else:
-        luma = pixels
+    colored = pixels.ndim == 3 and _is_colored(pixels, bits)
+    frame = still_frame(pixels if pixels.ndim == 2 else pixels[..., ::-1])
+    return frame, ImageInfo(path, bits, alpha, colored)
+
+
+def still_frame(picture: Array) -> FrameBatch:
+    """A clip of one frame, full range.
+
+    Args:
+        picture: (H, W) gray codes, taken as they are, or (H, W, 3) RGB, of which Y' by BT.709 is
+            taken, rounded; uint8 or uint16.
+    """
+    bits = 8 if picture.dtype == np.uint8 else 16
+    luma = picture
+    if picture.ndim == 3:
+        weights = np.asarray(BT709, np.float32)
+        luma = np.rint(cv2.transform(picture.astype(np.float32), weights))
+        luma = luma.reshape(picture.shape[:2])
     codes = np.ascontiguousarray(luma).astype(np.uint8 if bits == 8 else np.int32)
-    height, width = codes.shape
     spec = ColorSpec("bt709", full_range=True, bits=bits, primaries=1, transfer=_SRGB)
-    info = VideoInfo(height, width, color=spec)
-    batch = FrameBatch(torch.from_numpy(codes)[None, None], (0,), info)
-    return batch, ImageInfo(path, bits, alpha, colored)
+    info = VideoInfo(*codes.shape, color=spec)
+    return FrameBatch(torch.from_numpy(codes)[None, None], (0,), info)
 
 
 def write_image(
