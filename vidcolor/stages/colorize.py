@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from vidcolor.color.luma import to_lightness
 from vidcolor.errors import ConfigError
 from vidcolor.models.registry import ModelSpec
-from vidcolor.ops.boxes import rotate_boxes
+from vidcolor.ops.boxes import turn
 from vidcolor.ops.resize import from_network, luma_to_network, network_size
 from vidcolor.records import Chroma, Colored, FrameBatch, Rois, Tracked, Tracks
 
@@ -92,12 +92,8 @@ class ColorizeFrames:
         fresh = ~frames.is_held()
         fresh[0] = True
         numbers = fresh.nonzero().flatten()
-        size = network_size(
-            frames.info,
-            short_side=self.config.short_side or self.spec.short_side,
-            square=self.spec.square,
-            multiple=self.spec.multiple,
-        )
+        side = self.config.short_side or self.spec.square or self.spec.short_side
+        size = network_size(frames.info, side, self.spec.multiple, self.spec.square is not None)
         lightness = luma_to_network(frames, size)
         rois = self._rois(frames, tracked.tracks, fresh) if self._uses_rois else None
         ab = self._predict(lightness[numbers], rois)
@@ -132,7 +128,9 @@ class ColorizeFrames:
                 for f, box in zip(frame, whole, strict=True)
             ]
         )
-        upright, size = rotate_boxes(boxes, frames.info.size, frames.info.rotation)
+        turns = frames.info.rotation // 90
+        size = (height, width) if turns % 2 == 0 else (width, height)
+        upright = turn(boxes, (height, width), turns)
         return Rois(crops, upright, place[frame], tracks.weight, size)
 
     def _crop(self, frames: FrameBatch, number: int, x0: int, y0: int, x1: int, y1: int) -> Tensor:
