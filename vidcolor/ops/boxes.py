@@ -14,7 +14,7 @@ from torch import Tensor
 
 from vidcolor.records import VideoInfo
 
-__all__ = ["Upright", "area", "clip", "from_center", "grow", "iou", "to_center", "turn"]
+__all__ = ["Upright", "area", "clip", "from_center", "grow", "iou", "to_center"]
 
 _MOST_ASPECT = Fraction(4)  # pixels said to be longer than this are a broken header
 
@@ -119,23 +119,3 @@ class Upright:
             270: (y0, height - x1, y1, height - x0),
         }[self.info.rotation]
         return torch.stack(turned, dim=1) / self._scale(boxes)
-
-
-def turn(boxes: Tensor, size: tuple[int, int], turns: int) -> Tensor:
-    """Boxes of a picture after it was turned counter-clockwise, as `torch.rot90` does.
-
-    Args:
-        boxes: (K, 4) xyxy in pixels of a picture of `size`.
-        size: `(height, width)` before turning.
-        turns: Quarter turns; negative is clockwise.
-    """
-    height, width = size
-    x0, y0, x1, y1 = boxes.unbind(1)
-    turns %= 4
-    if turns == 1:
-        return torch.stack((y0, width - x1, y1, width - x0), dim=1)
-    if turns == 2:
-        return torch.stack((width - x1, height - y1, width - x0, height - y0), dim=1)
-    if turns == 3:
-        return torch.stack((height - y1, x0, height - y0, x1), dim=1)
-    return boxes

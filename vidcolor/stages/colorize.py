@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from vidcolor.color.luma import to_lightness
 from vidcolor.errors import ConfigError
 from vidcolor.models.registry import ModelSpec
-from vidcolor.ops.boxes import turn
+from vidcolor.ops.boxes import Upright, clip
 from vidcolor.ops.resize import from_network, luma_to_network, network_size
 from vidcolor.records import Chroma, Colored, FrameBatch, Rois, Tracked, Tracks
 
@@ -111,10 +111,7 @@ class ColorizeFrames:
     def _rois(self, frames: FrameBatch, tracks: Tracks, fresh: Tensor) -> Rois | None:
         """Close-ups of the instances of fresh frames; `frame` counts fresh frames."""
         tracks = tracks[fresh[tracks.detections.frame]]
-        height, width = frames.info.size
-        boxes = tracks.detections.boxes
-        limit = boxes.new_tensor([width, height, width, height])
-        boxes = torch.minimum(boxes.clamp(min=0), limit)
+        boxes = clip(tracks.detections.boxes, frames.info.size)
         whole = boxes.trunc().long()
         filled = (whole[:, 2] > whole[:, 0]) & (whole[:, 3] > whole[:, 1])
         tracks, boxes, whole = tracks[filled], boxes[filled], whole[filled]
@@ -128,10 +125,8 @@ class ColorizeFrames:
                 for f, box in zip(frame, whole, strict=True)
             ]
         )
-        turns = frames.info.rotation // 90
-        size = (height, width) if turns % 2 == 0 else (width, height)
-        upright = turn(boxes, (height, width), turns)
-        return Rois(crops, upright, place[frame], tracks.weight, size)
+        upright = Upright(frames.info)
+        return Rois(crops, upright.from_frame(boxes), place[frame], tracks.weight, upright.size)
 
     def _crop(self, frames: FrameBatch, number: int, x0: int, y0: int, x1: int, y1: int) -> Tensor:
         """(1, 1, S, S) L* of a box, upright."""
