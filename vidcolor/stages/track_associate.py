@@ -1,8 +1,9 @@
 """Which detection is which object: association through a shot, frame by frame.
 
 High scores are matched first, then low ones, then the high ones left over once more with boxes
-grown further; tracks that are not believed yet get what is left. Overlap is that of boxes grown by a part of their size, so that objects animated
-on twos or small and fast still touch themselves.
+grown further; tracks that are not believed yet get what is left. Overlap is that of boxes grown
+by a part of their size, so that objects animated on twos or small and fast still touch
+themselves.
 
 Reference: Zhang et al., "ByteTrack", ECCV 2022, arXiv:2110.06864 (low scores in a second round);
     Yang et al., "Hard to Track Objects with Irregular Motions and Similar Appearances? Make It
