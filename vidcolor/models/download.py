@@ -153,7 +153,8 @@ def _attempt(url: str, part: Path, start: int, progress: Progress | None) -> int
     if start and remote:
         request.add_header("Range", f"bytes={start}-")
     try:
-        response = urllib.request.urlopen(request, timeout=_TIMEOUT_S)
+        # not urlopen(), which keeps the proxies of its first call for good
+        response = urllib.request.build_opener().open(request, timeout=_TIMEOUT_S)
     except urllib.error.HTTPError as error:
         if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and start:
             # nothing is left to send: `part` is whole, or longer than the file

@@ -7,12 +7,13 @@ tensors only; a pickle that holds more is refused.
 
 from __future__ import annotations
 
-import functools
+import contextlib
 import io
 import itertools
 import json
 import pickle
 import re
+import warnings
 import zipfile
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -104,7 +105,10 @@ def _is_safetensors(path: Path) -> bool:
 
 def _read_pickle(file: IO[bytes], name: str) -> Tensors:
     try:
-        content = torch.load(file, map_location="cpu", weights_only=True)
+        with warnings.catch_warnings():
+            # torch warns of odd pickles; whether they can be read is what matters
+            warnings.simplefilter("ignore", UserWarning)
+            content = torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError:
         raise WeightsError(
             f"{name} is damaged, or holds more than tensors and is refused, since such a file "
@@ -244,12 +248,12 @@ def guess_network(tensors: Mapping[str, Tensor]) -> str:
 # --- networks -----------------------------------------------------------------------------------
 
 
-@functools.lru_cache(maxsize=8)
-def _expected(model: str, settings: str) -> dict[str, torch.Size]:
-    """Keys and shapes of a network."""
-    with torch.device("meta"):
-        module = create_model(model, **json.loads(settings))
-    return {key: value.shape for key, value in module.state_dict().items()}
+def _create(model: str, settings: Mapping[str, Any], name: str) -> nn.Module:
+    # not on the meta device: its first use imports torch's compiler, which takes seconds
+    try:
+        return create_model(model, **settings)
+    except (ConfigError, TypeError) as error:
+        raise WeightsError(f"{name}: cannot make {model} with {dict(settings)}: {error}") from None
 
 
 def _settings_text(settings: Mapping[str, Any]) -> str:
@@ -272,10 +276,11 @@ def check_model(tensors: Tensors, model: str, settings: Mapping[str, Any], name:
         WeightsError: If a key or shape differs; it names the first ones and the network that
             the file seems to be made for.
     """
-    try:
-        expected = _expected(model, _settings_text(settings))
-    except (ConfigError, TypeError) as error:
-        raise WeightsError(f"{name}: cannot make {model} with {dict(settings)}: {error}") from None
+    return _compare(tensors, _create(model, settings, name), model, name)
+
+
+def _compare(tensors: Tensors, module: nn.Module, model: str, name: str) -> Tensors:
+    expected = {key: value.shape for key, value in module.state_dict().items()}
     missing = [k for k in expected if k not in tensors and not k.endswith(_COUNTER)]
     unexpected = [key for key in tensors if key not in expected]
     differing = [
@@ -314,15 +319,10 @@ def build_model(tensors: Tensors, model: str, settings: Mapping[str, Any], name:
     Raises:
         WeightsError: See `check_model`.
     """
-    tensors = check_model(tensors, model, settings, name)
+    module = _create(model, settings, name)
+    tensors = _compare(tensors, module, model, name)
     whole = {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}
-    with torch.device("meta"):
-        module = create_model(model, **settings)
     module.load_state_dict(whole, assign=True)
-    if any(value.is_meta for value in itertools.chain(module.parameters(), module.buffers())):
-        # buffers that are not saved are made by the builder
-        module = create_model(model, **settings)
-        module.load_state_dict(whole)
     return module.eval()
 
 
@@ -372,5 +372,6 @@ def write_tensors(
         safetensors.torch.save_file(stored, part, metadata)
         part.replace(path)
     except (OSError, safetensors.SafetensorError) as error:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink()
         raise WeightsError(f"cannot write {path}: {_line(error)}") from None
