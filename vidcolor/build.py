@@ -117,7 +117,13 @@ def build_looker(
 ) -> Pipeline:
     """The line without color, for `Pipeline.look` and `Pipeline.follow`; `objects` detects."""
     device = choose_device(config.device)
-    detect = NoDetector() if not objects else make_detector(config.detect, device, still, download)
+    detect = (
+        NoDetector()
+        if not objects
+        else make_detector(
+            config.detect, device, still, download, choose_precision(config.precision, device)
+        )
+    )
     return Pipeline(
         cut=NoCut() if still else FindShots(config.cut),
         restore=NoRestore(),
