@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vidcolor.build import Download, build_line, build_looker
+from vidcolor.build import Download, build_line
 from vidcolor.color.compose import compose_rgb
 from vidcolor.config import SHORT_NAMES, Config
 from vidcolor.errors import MediaError
@@ -25,7 +25,7 @@ from vidcolor.io.video import VideoReader
 from vidcolor.pipeline import Pipeline
 from vidcolor.records import FrameBatch
 from vidcolor.schema import load, merge, put
-from vidcolor.stages.cut import shot_rows, shots_text
+from vidcolor.stages.cut import list_shots, shots_to_json
 from vidcolor.stages.detect import boxes_line
 
 __all__ = [
@@ -238,7 +238,7 @@ def detect_rows(source: Path, config: Config, download: Download | None = None) 
     Raises:
         VidcolorError: If the video cannot be read or a setting does not fit.
     """
-    line = build_looker(config, download=download)
+    line = build_line(config, color=False, download=download)
     with VideoReader(source, config.input) as reader:
         for tracked in line.follow(prefetch(reader, _AHEAD)):
             for number in range(len(tracked.frames)):
@@ -251,9 +251,9 @@ def find_shots(source: Path, config: Config, progress: Progress | None = None) -
     Raises:
         VidcolorError: If the video cannot be read.
     """
-    line = build_looker(config, objects=False)
     with VideoReader(source, config.input) as reader:
-        return shots_text(shot_rows(_told(line.cut(prefetch(reader, _AHEAD)), progress or _ignore)))
+        frames = _told(prefetch(reader, _AHEAD), progress or _ignore)
+        return shots_to_json(list_shots(frames, config.cut))
 
 
 def write_text(path: Path, lines: Iterable[str], overwrite: bool) -> None:

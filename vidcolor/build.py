@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import logging
 from collections.abc import Callable
 
 import torch
@@ -14,6 +13,7 @@ from vidcolor.errors import ConfigError
 from vidcolor.models.registry import model_spec
 from vidcolor.models.weights import load_model
 from vidcolor.pipeline import Pipeline
+from vidcolor.stages.base import Detect
 from vidcolor.stages.colorize import ColorizeFrames, NoColor
 from vidcolor.stages.cut import FindShots, NoCut
 from vidcolor.stages.detect import NoDetector, make_detector
@@ -21,9 +21,8 @@ from vidcolor.stages.restore import NoRestore
 from vidcolor.stages.stabilize import Hold, Stabilizer
 from vidcolor.stages.track import NoTracker, Tracker
 
-__all__ = ["build_line", "build_looker", "choose_device", "choose_precision"]
+__all__ = ["build_line", "choose_device", "choose_precision"]
 
-_log = logging.getLogger(__name__)
 _STARTER = "starter"
 
 Download = Callable[[int, int | None], None]
@@ -79,56 +78,36 @@ def _colorizer(config: Config, device: torch.device, dtype: torch.dtype) -> Colo
 
 
 def build_line(
-    config: Config, *, still: bool = False, download: Download | None = None
+    config: Config, *, still: bool = False, color: bool = True, download: Download | None = None
 ) -> Pipeline:
     """The whole line.
 
     Args:
         config: All settings.
         still: Frames are pictures that have nothing to do with each other.
+        color: Load a colorizer; without one, `Pipeline.follow` is what the line is for.
         download: Told of bytes done and total when weights are fetched.
 
     Raises:
         ConfigError: If a setting asks for what is not there.
         WeightsError: If weights are missing or damaged.
+        GuidanceError: If a person's file is not as it should be.
     """
     device = choose_device(config.device)
     dtype = choose_precision(config.precision, device)
-    colorize = _colorizer(config, device, dtype)
-    uses_objects = colorize.spec.rois and config.colorize.instances
-    look = build_looker(config, still=still, objects=uses_objects, download=download)
-    steady = config.stabilize.enabled and not still
-    return Pipeline(
-        cut=look.cut,
-        restore=look.restore,
-        detect=look.detect,
-        track=look.track,
-        colorize=colorize,
-        stabilize=Stabilizer(config.stabilize) if steady else Hold(),
-    )
-
-
-def build_looker(
-    config: Config,
-    *,
-    still: bool = False,
-    objects: bool = True,
-    download: Download | None = None,
-) -> Pipeline:
-    """The line without color, for `Pipeline.look` and `Pipeline.follow`; `objects` detects."""
-    device = choose_device(config.device)
-    detect = (
-        NoDetector()
-        if not objects
-        else make_detector(
-            config.detect, device, still, download, choose_precision(config.precision, device)
-        )
-    )
+    colorize = _colorizer(config, device, dtype) if color else NoColor()
+    if isinstance(colorize, ColorizeFrames) and not colorize.uses_rois:
+        detect: Detect = NoDetector()
+    else:
+        detect = make_detector(config.detect, device, still, download, dtype)
+    steady = color and config.stabilize.enabled and not still
     return Pipeline(
         cut=NoCut() if still else FindShots(config.cut),
         restore=NoRestore(),
         detect=detect,
-        track=NoTracker(config.track) if still else Tracker(config.track),
-        colorize=NoColor(),
-        stabilize=Hold(),
+        track=NoTracker(config.track)
+        if still or not config.track.enabled
+        else Tracker(config.track),
+        colorize=colorize,
+        stabilize=Stabilizer(config.stabilize) if steady else Hold(),
     )

@@ -95,7 +95,7 @@ class ColorizeFrames:
         side = self.config.short_side or self.spec.square or self.spec.short_side
         size = network_size(frames.info, side, self.spec.multiple, self.spec.square is not None)
         lightness = luma_to_network(frames, size)
-        rois = self._rois(frames, tracked.tracks, fresh) if self._uses_rois else None
+        rois = self._rois(frames, tracked.tracks, fresh) if self.uses_rois else None
         ab = self._predict(lightness[numbers], rois)
         if ab.shape[2:] != lightness.shape[2:]:
             ab = F.interpolate(ab, size=lightness.shape[2:], mode="bilinear", align_corners=False)
@@ -105,7 +105,8 @@ class ColorizeFrames:
         return Colored(frames, tracked.tracks, chroma)
 
     @property
-    def _uses_rois(self) -> bool:
+    def uses_rois(self) -> bool:
+        """Whether instances make a difference."""
         return self.spec.rois and self.config.instances
 
     def _rois(self, frames: FrameBatch, tracks: Tracks, fresh: Tensor) -> Rois | None:
