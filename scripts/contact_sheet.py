@@ -4,9 +4,9 @@
                                     [--boxes BOXES.jsonl] [--start S] [--duration S]
 
 All rows show the same moments: frames of SOURCE, evenly spaced, and from every OUTPUT the frame
-that is shown at that time, counted from the first frame of each file. Pictures are decoded with the matrix and range that each file claims and
-turned as its rotation says. Boxes, as `vidcolor detect` writes them, are drawn on the first row.
-A picture file counts as a film of one frame.
+that is shown at that time, counted from the first frame of each file. Pictures are decoded with
+the matrix and range that each file claims and turned as its rotation says. Boxes, as
+`vidcolor detect` writes them, are drawn on the first row. A picture file is a film of one frame.
 """
 
 from __future__ import annotations
@@ -62,8 +62,8 @@ def pick(times: Sequence[Fraction], count: int) -> list[int]:
     return [(2 * number + 1) * len(times) // (2 * count) for number in range(count)]
 
 
-def as_rgb(frame: Any) -> Picture:
-    """(H, W, 3) R'G'B' with the matrix and range that the frame claims, upright.
+def as_rgb(frame: Any) -> tuple[Picture, int]:
+    """(H, W, 3) R'G'B' with the matrix and range that the frame claims, and quarter turns due.
 
     What it leaves open is read as players read it: BT.709 above 576 rows, else BT.601; limited.
     """
@@ -74,13 +74,15 @@ def as_rgb(frame: Any) -> Picture:
         if matrix in (0, UNSPECIFIED):
             matrix = 1 if frame.height > SD_HEIGHT else 5
         rgb = frame.reformat(format="rgb24", src_colorspace=matrix).to_ndarray()
-    turns = round(frame.rotation / 90) % 4
-    return np.ascontiguousarray(np.rot90(rgb, turns))
+    return rgb, round(frame.rotation / 90) % 4
 
 
-def decode(path: Path, times: Sequence[Fraction]) -> list[Picture]:
-    """The frames shown at `times` (increasing); the last one again where the film is shorter."""
-    found: list[Picture] = []
+def decode(path: Path, times: Sequence[Fraction]) -> list[tuple[Picture, int]]:
+    """The frames shown at `times` (increasing); the last one again where the film is shorter.
+
+    Pictures are as coded, each with the quarter turns, counter-clockwise, that it needs.
+    """
+    found: list[tuple[Picture, int]] = []
     with av.open(path) as film:
         stream = film.streams.best("video")
         if stream is None:
@@ -107,7 +109,7 @@ def decode(path: Path, times: Sequence[Fraction]) -> list[Picture]:
 
 def draw_boxes(picture: Picture, line: dict[str, Any]) -> Picture:
     """The picture with the boxes of one line of a boxes file."""
-    picture = picture.copy()
+    picture = np.ascontiguousarray(picture).copy()
     boxes = line.get("boxes", [])
     names = line.get("labels", [""] * len(boxes))
     scores = line.get("scores", [None] * len(boxes))
@@ -135,7 +137,7 @@ def fit(picture: Picture, height: int) -> Picture:
     width = max(1, round(picture.shape[1] * height / picture.shape[0]))
     shrinks = picture.shape[0] > height
     how = cv2.INTER_AREA if shrinks else cv2.INTER_CUBIC
-    return cv2.resize(picture, (width, height), interpolation=how)
+    return cv2.resize(np.ascontiguousarray(picture), (width, height), interpolation=how)
 
 
 def label(text: str, width: int) -> Picture:
@@ -191,10 +193,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if number == 0 and given.boxes:
             lines = read_boxes(given.boxes)
             pictures = [
-                draw_boxes(picture, lines.get(everything.index(time), {}))
-                for picture, time in zip(pictures, times, strict=True)
+                (draw_boxes(picture, lines.get(everything.index(time), {})), turns)
+                for (picture, turns), time in zip(pictures, times, strict=True)
             ]
-        rows.append((path.name, [fit(picture, given.height) for picture in pictures]))
+        upright = [fit(np.rot90(picture, turns), given.height) for picture, turns in pictures]
+        rows.append((path.name, upright))
     names = [f"#{everything.index(time)}  {float(time):.2f} s" for time in times]
     sheet = make_sheet(rows, names)
     if not cv2.imwrite(str(given.out), sheet[..., ::-1]):
