@@ -25,6 +25,7 @@ GATES = {
     "import rules": [str(TOOLS / "lint-imports")],
     "spelling": [sys.executable, "-m", "codespell_lib"],
 }
+TESTS = [sys.executable, "-m", "pytest", "-q"]
 
 
 def cores() -> int:
@@ -61,7 +62,7 @@ def main() -> int:
     if failed:
         print(f"FAILED so far: {', '.join(failed)}\n", flush=True)
     # One process a core and one thread a process; what pytest says last is the last line.
-    tests = [sys.executable, "-m", "pytest", "-q", "-n", str(cores()), *given.pytest]
+    tests = [*TESTS, "-n", str(cores()), *given.pytest]
     if given.fast:
         tests += ["-m", "not slow"]
     status = subprocess.run(tests, cwd=ROOT, env=environment, check=False).returncode
