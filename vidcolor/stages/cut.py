@@ -69,7 +69,7 @@ class CutConfig:
     dark_level: float = 0.1
     fade_frames: int = 4
     held: bool = True
-    held_window: float = 6.0
+    held_window: float = 8.0
     held_mean: float = 0.4
     shots_file: str | None = None
 
