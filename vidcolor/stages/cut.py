@@ -358,7 +358,9 @@ class _Look:
     def same(self, other: _Look, tolerance: float) -> float:
         """Share of the picture, bars aside, that differs by less than `tolerance` codes."""
         visible = self.visible | other.visible
-        return float((np.abs(self.small - other.small)[visible] < tolerance).mean())
+        difference = (self.small - other.small)[visible]
+        difference -= np.median(difference)  # exposure, but not what has come or gone
+        return float((np.abs(difference) < tolerance).mean())
 
 
 @dataclass(slots=True)
