@@ -234,11 +234,18 @@ def overwrite_middle(path: Path, count: int, at: float = 0.5) -> Path:
 # -- looks into files, by PyAV alone -------------------------------------------------------------
 
 
+def main_picture(film: Any) -> Any:
+    """The largest moving picture of an open file."""
+    still = av.stream.Disposition.attached_pic
+    films = [s for s in film.streams.video if not s.disposition & still]
+    return max(films, key=lambda s: (s.width * s.height, -s.index))
+
+
 def read_luma(path: Path) -> tuple[list[np.ndarray], list[Fraction]]:
     """Plane 0 and time in seconds of every frame."""
     planes, times = [], []
     with av.open(str(path)) as film:
-        stream = film.streams.best("video")
+        stream = main_picture(film)
         for frame in film.decode(stream):
             plane = frame.planes[0]
             dtype = np.uint16 if frame.format.components[0].bits > 8 else np.uint8
@@ -252,7 +259,7 @@ def read_packets(path: Path) -> dict[int, list[tuple[Fraction | None, str]]]:
     """Time and hash of the packets of every stream but the main picture, by stream number."""
     found: dict[int, list[tuple[Fraction | None, str]]] = {}
     with av.open(str(path)) as film:
-        main = film.streams.best("video").index
+        main = main_picture(film).index
         for packet in film.demux():
             if packet.size and packet.stream_index != main:
                 time = None if packet.pts is None else packet.pts * Fraction(packet.time_base)
@@ -264,7 +271,7 @@ def read_packets(path: Path) -> dict[int, list[tuple[Fraction | None, str]]]:
 def describe(path: Path) -> dict[str, Any]:
     """Tags, size, aspect, rotation, range of the main picture as a fresh decoder sees them."""
     with av.open(str(path)) as film:
-        stream = film.streams.best("video")
+        stream = main_picture(film)
         context = stream.codec_context
         frame = next(film.decode(stream))
         return {

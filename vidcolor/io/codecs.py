@@ -87,7 +87,7 @@ CODECS = {
         ("420", "422", "444"),
         crf=None,
         preset=None,
-        options={"level": "3", "slices": "4", "slicecrc": "1", "g": "1"},
+        options={"level": "3", "slicecrc": "1", "g": "1"},
     ),
 }
 """Codecs by the name that a user gives."""

@@ -18,6 +18,7 @@ import numpy as np
 from vidcolor.color.compose import ComposeConfig, chroma_planes
 from vidcolor.errors import MediaError
 from vidcolor.io.codecs import Encoding, OutputConfig, choose_encoding, encoder_rate
+from vidcolor.io.matroska import TrackNotes, display_size, note_tracks
 from vidcolor.io.planes import put_planes
 from vidcolor.io.source import as_time, file_url, reason
 from vidcolor.io.streams import OtherStreams
@@ -30,6 +31,7 @@ _log = logging.getLogger(__name__)
 
 _WAITING = 2
 _POLL_S = 0.05
+_LONGEST_REORDER_S = 60
 _UNSPECIFIED = 2
 _BT470BG = 5
 _TAGS: dict[Matrix, tuple[int, int, int]] = {
@@ -62,8 +64,7 @@ class VideoWriter:
 
     The Y plane given to the encoder is the decoded one, bit for bit (shifted up where the output
     is deeper). Every frame keeps its pts: exactly in mp4 and mov, and to the nearest millisecond
-    in mkv, whose clock that is. Other streams pass as packets. Matroska holds no times before
-    zero: where a source has some (the priming of AAC or MP3 in mp4), all streams move together.
+    in mkv, whose clock that is. Other streams pass as packets.
 
     The file is written under a hidden temporary name in its folder and renamed when the context
     ends without error; otherwise it is removed, or, with `keep_partial`, completed and named
@@ -242,6 +243,7 @@ class _Sink:
         span: tuple[float | None, float | None],
     ) -> None:
         self._encoding, self._info, self._compose = encoding, info, compose
+        self._path, self._temporary = path, temporary
         self._others: OtherStreams | None = None
         self._out: Any = None
         self._shift = 0
@@ -333,7 +335,10 @@ class _Sink:
         self.reached = pts * info.time_base
 
     def _mux(self, packets: Any) -> None:
+        longest = _LONGEST_REORDER_S / self._info.time_base
         for packet in packets:
+            if packet.pts is not None and not 0 <= packet.pts - (packet.dts or 0) <= longest:
+                packet.dts = packet.pts  # x265 leaves it to chance in films of one or two frames
             if self._others is not None and packet.dts is not None:
                 due = (packet.dts + self._shift) * Fraction(packet.time_base)
                 self._others.write_until(self._out, due)
@@ -344,7 +349,25 @@ class _Sink:
         self._mux(self._stream.encode(None))
         if self._others is not None:
             self._others.write_until(self._out, self.reached if early else None)
+        notes = self._notes()
         self._close(quietly=False)
+        if notes is not None and not note_tracks(self._temporary, notes):
+            _log.warning("%s: no room in its header for pixel aspect or delay of sound", self._path)
+
+    def _notes(self) -> TrackNotes | None:
+        """What must be added to the header of a Matroska file."""
+        if self._encoding.container != "matroska":
+            return None
+        info = self._info
+        display = display_size(info.width, info.height, info.sample_aspect)
+        delays = {} if self._others is None else self._others.delays()
+        if display is None and not delays:
+            return None
+        tracks = [s.index for s in self._out.streams if s.type != "attachment"]
+        numbers = {index: number for number, index in enumerate(tracks, 1)}
+        return TrackNotes(
+            numbers[self._stream.index], display, {numbers[i]: d for i, d in delays.items()}
+        )
 
     def _close(self, quietly: bool) -> None:
         out, self._out = self._out, None

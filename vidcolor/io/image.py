@@ -144,7 +144,7 @@ def still_frame(picture: Array) -> FrameBatch:
         luma = luma.reshape(picture.shape[:2])
     codes = np.ascontiguousarray(luma).astype(np.uint8 if bits == 8 else np.int32)
     spec = ColorSpec("bt709", full_range=True, bits=bits, primaries=1, transfer=_SRGB)
-    info = VideoInfo(*codes.shape, color=spec)
+    info = VideoInfo(codes.shape[0], codes.shape[1], color=spec)
     return FrameBatch(torch.from_numpy(codes)[None, None], (0,), info)
 
 

@@ -83,7 +83,7 @@ def open_source(path: Path) -> tuple[Any, Any]:
         path: Any file that FFmpeg reads.
 
     Returns:
-        The open container and its picture stream (never cover art).
+        The open container and its picture stream: the largest, never cover art.
 
     Raises:
         MediaError: If there is no such file, it is empty, no film, or has no moving picture.
@@ -107,17 +107,24 @@ def open_source(path: Path) -> tuple[Any, Any]:
     try:
         stream = None
         if container.format.name not in _PICTURELESS:
-            stream = container.streams.best("video")
-        if stream is None or is_cover(stream):
+            films = [s for s in container.streams.video if not is_cover(s)]
+            known = [s for s in films if s.codec_context is not None]
+            if films and not known:
+                raise MediaError(f"{path}: this FFmpeg has no decoder for its picture")
+            stream = max(known, key=_importance, default=None)
+        if stream is None:
             kinds = sorted({s.type for s in container.streams if not is_cover(s)})
             found = " and ".join(kinds) if kinds else "nothing"
             raise MediaError(f"{path}: has no moving picture, only {found}")
-        if stream.codec_context is None:
-            raise MediaError(f"{path}: this FFmpeg has no decoder for its picture")
     except BaseException:
         container.close()
         raise
     return container, stream
+
+
+def _importance(stream: Any) -> tuple[int, bool, int]:
+    default = bool(stream.disposition & type(stream.disposition).default)
+    return (stream.width or 0) * (stream.height or 0), default, -stream.index
 
 
 def is_cover(stream: Any) -> bool:

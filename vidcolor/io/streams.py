@@ -14,6 +14,7 @@ import av.error
 from av.stream import Discard
 
 from vidcolor.errors import MediaError
+from vidcolor.io.matroska import has_codec_delay
 from vidcolor.io.source import Span, is_cover, open_source, reason
 
 __all__ = ["OtherStreams"]
@@ -28,6 +29,8 @@ _MP4_FILM_KEYS = {
     *("network", "keywords", "creation_time"),
 }
 _MP4_STREAM_KEYS = {"language", "title", "handler_name", "vendor_id", "creation_time", "timecode"}
+_NO_TEXT = b"\0\0"
+"""Between two texts MP4 has empty ones, which its muxer makes itself."""
 _PICTURES = {"mjpeg": "image/jpeg", "png": "image/png", "gif": "image/gif", "bmp": "image/bmp"}
 _OVERLAP_S = 30
 
@@ -57,6 +60,9 @@ class OtherStreams:
         self.span = Span.of(self._picture, start, duration)
         self._copies: dict[int, Any] = {}
         self._running: set[int] = set()
+        self._early: dict[int, Fraction] = {}  # seconds before zero at which sound begins
+        self._may_be_early: set[int] = set()
+        self._guessed: dict[int, int] = {}  # last dts made up
         self._packets: Iterator[tuple[Fraction, Any]] = iter(())
         self._next: tuple[Fraction, Any] | None = None
 
@@ -65,8 +71,17 @@ class OtherStreams:
         """Options for the output container, so that it keeps metadata and dispositions."""
         if self._kind == "matroska":
             return {"default_mode": "passthrough"}
-        if set(self._film_metadata()) - _MP4_FILM_KEYS:
+        custom = sorted({key.lower() for key in self._film_metadata()} - _MP4_FILM_KEYS)
+        if not custom:
+            return {}
+        if not any(is_cover(stream) for stream in self._source.streams):
             return {"movflags": "use_metadata_tags"}
+        _log.warning(
+            "%s: metadata of the film left out (%s): %s cannot hold it beside a cover; use .mkv",
+            self._path,
+            ", ".join(custom),
+            self._kind,
+        )
         return {}
 
     def add_to(self, out: Any, add_picture: Callable[[], Any]) -> Any:
@@ -104,6 +119,14 @@ class OtherStreams:
             packet.stream = self._copies[packet.stream_index]
             out.mux(packet)
 
+    def delays(self) -> dict[int, Fraction]:
+        """Seconds by which the sound of an output stream was moved, by stream number.
+
+        Matroska holds no times before zero. Sound that begins there (priming of AAC or MP3) is
+        written later by this much, for the header to tell readers to take it off again.
+        """
+        return {self._copies[index].index: delay for index, delay in self._early.items()}
+
     def close(self) -> None:
         """Close the source."""
         self._source.close()
@@ -132,13 +155,17 @@ class OtherStreams:
 
     def _misfit(self, stream: Any) -> str | None:
         """Why the container refuses a stream; asked of the container itself, in memory."""
+        memory = io.BytesIO()
         try:
-            with av.open(io.BytesIO(), "w", format=self._kind) as trial:
+            with av.open(memory, "w", format=self._kind) as trial:
                 copy = trial.add_stream_from_template(stream, opaque=True)
                 copy.disposition = stream.disposition
                 trial.start_encoding()
         except (av.error.FFmpegError, ValueError, OSError):
             return f"{self._kind} cannot hold it"
+        matroska_sound = self._kind == "matroska" and stream.type == "audio"
+        if matroska_sound and not has_codec_delay(memory.getvalue()):  # else the muxer notes it
+            self._may_be_early.add(stream.index)
         return None
 
     def _describe(self, copy: Any, stream: Any, encoded: bool) -> None:
@@ -148,12 +175,14 @@ class OtherStreams:
             low = key.lower()
             if low in _WRITTEN_ANEW or (encoded and low.startswith(_STATISTICS)):
                 continue
-            kept[key] = value
+            kept["title" if low == "name" else key] = value  # MP4 reads titles back as "name"
         if self._kind != "matroska":
             lost = sorted(
                 key
                 for key in kept
-                if key.lower() not in _MP4_STREAM_KEYS and not key.lower().startswith(_STATISTICS)
+                if key.lower() not in _MP4_STREAM_KEYS
+                and not key.lower().startswith(_STATISTICS)
+                and not is_cover(stream)  # a file name, which MP4's covers do without
             )
             if lost:
                 _log.warning(
@@ -251,13 +280,15 @@ class OtherStreams:
             packet.pts = packet.dts = 0
             ended.add(stream.index)
             return Fraction(-(1 << 30))
-        stamp = packet.dts if packet.dts is not None else packet.pts
+        if stream.type == "subtitle" and packet.size == 2 and bytes(packet) == _NO_TEXT:
+            return None
+        if packet.dts is None:
+            self._guess_dts(packet)
+        stamp = packet.dts
         if stamp is None or stream.index in ended:
             return None
         unit = Fraction(packet.time_base)
         shown = (packet.pts if packet.pts is not None else stamp) * unit
-        if packet.dts is None:
-            packet.dts = stamp
         shift = self.span.ticks(unit)
         if self.span.first is not None and shown < self.span.first:
             over = shown + (packet.duration or 0) * unit
@@ -273,10 +304,27 @@ class OtherStreams:
             if stream.index not in self._running and not packet.is_keyframe:
                 return None
             self._running.add(stream.index)
+        begins_early = stream.index in self._may_be_early and shown < shift * unit
+        self._may_be_early.discard(stream.index)
+        if begins_early:
+            self._early[stream.index] = shift * unit - shown
+        shift -= round(self._early.get(stream.index, 0) / unit)
         if packet.pts is not None:
             packet.pts -= shift
         packet.dts -= shift
         return stamp * unit
+
+    def _guess_dts(self, packet: Any) -> None:
+        """When to decode a packet whose file does not say; Matroska is silent at the beginning."""
+        stream = packet.stream
+        if packet.pts is None or stream.type != "video":
+            packet.dts = packet.pts
+            return
+        step = packet.duration or 1
+        last = self._guessed.get(stream.index)
+        if last is None:
+            last = packet.pts - (stream.codec_context.reorder_depth + 1) * step
+        packet.dts = self._guessed[stream.index] = min(last + step, packet.pts)
 
 
 def _name(stream: Any) -> str:
