@@ -13,13 +13,13 @@ RED_709 = (51, 109, 212)
 GRAY_CODES = (16, 52, 88, 125, 161, 198, 235)
 
 
-def write_film(path, codes, matrix=None, full=False, pts=None, size=(48, 64)):
+def write_film(path, codes, matrix=None, full=False, pts=None, size=(48, 64), rate=25):
     """A lossless film of one (Y, Cb, Cr) a frame."""
     with av.open(path, "w") as out:
-        stream = out.add_stream("ffv1", rate=25)
+        stream = out.add_stream("ffv1", rate=rate)
         stream.width, stream.height, stream.pix_fmt = size[1], size[0], "yuv420p"
         context = stream.codec_context
-        context.time_base = Fraction(1, 25)
+        context.time_base = Fraction(1, rate)
         context.color_range = 2 if full else 1
         if matrix is not None:
             context.colorspace = matrix
@@ -28,7 +28,7 @@ def write_film(path, codes, matrix=None, full=False, pts=None, size=(48, 64)):
             for plane, value in zip(frame.planes, values, strict=True):
                 np.frombuffer(plane, np.uint8)[:] = value
             frame.pts = number if pts is None else pts[number]
-            frame.time_base = Fraction(1, 25)
+            frame.time_base = Fraction(1, rate)
             out.mux(stream.encode(frame))
         out.mux(stream.encode(None))
     return path
@@ -43,9 +43,12 @@ def sheet(tool):
     return tool("scripts/contact_sheet.py")
 
 
-@pytest.mark.parametrize(("matrix", "codes"), [(6, RED_601), (1, RED_709), (None, RED_601)])
-def test_the_matrix_that_the_file_claims_is_used(sheet, tmp_path, matrix, codes):
-    film = write_film(tmp_path / "red.mkv", [codes], matrix)
+@pytest.mark.parametrize(
+    ("matrix", "height", "codes"),
+    [(6, 48, RED_601), (1, 48, RED_709), (None, 48, RED_601), (None, 720, RED_709)],
+)
+def test_the_matrix_that_the_file_claims_is_used(sheet, tmp_path, matrix, height, codes):
+    film = write_film(tmp_path / "red.mkv", [codes], matrix, size=(height, 64))
     ((picture, turns),) = sheet.decode(film, [Fraction(0)])
     assert turns == 0
     assert np.abs(picture.reshape(-1, 3).mean(0) - RED).max() <= 2
@@ -60,8 +63,10 @@ def test_black_and_white_of_either_range(sheet, tmp_path, full, black, white):
 
 def test_moments_of_the_source_are_found_in_a_film_of_another_pace(sheet, tmp_path):
     """Frames are those on screen at the time, whatever number they have."""
-    film = write_film(tmp_path / "vfr.mkv", grays(GRAY_CODES), 1, pts=(5, 6, 8, 12, 13, 17, 18))
-    times = [Fraction(n, 25) for n in (0, 1, 2, 3, 6, 11, 12, 13, 40)]
+    film = write_film(
+        tmp_path / "vfr.mkv", grays(GRAY_CODES), 1, pts=(5, 6, 8, 12, 13, 17, 18), rate=24
+    )
+    times = [Fraction(n, 24) for n in (0, 1, 2, 3, 6, 11, 12, 13, 40)]
     shown = [round(float(p.mean()) * 219 / 255 + 16) for p, _ in sheet.decode(film, times)]
     expected = [GRAY_CODES[n] for n in (0, 1, 1, 2, 2, 4, 5, 6, 6)]
     assert np.abs(np.subtract(shown, expected)).max() <= 1
