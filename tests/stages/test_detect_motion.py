@@ -8,7 +8,8 @@ from hypothesis import strategies as st
 from vidcolor.ops.boxes import iou
 from vidcolor.records import ColorSpec, Detected, FrameBatch, VideoInfo
 from vidcolor.stages.detect import DetectConfig
-from vidcolor.stages.detect_motion import MotionDetector, fit_camera
+from vidcolor.stages.detect_motion import MotionDetector
+from vidcolor.stages.motion_planes import fit_camera
 
 INFO = VideoInfo(144, 192, color=ColorSpec(full_range=True))
 SIZE = 36

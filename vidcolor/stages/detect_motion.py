@@ -11,7 +11,6 @@ Reference: Kroeger et al., "Fast Optical Flow using Dense Inverse Search", ECCV 
 
 from __future__ import annotations
 
-import itertools
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -24,80 +23,33 @@ from numpy.typing import NDArray
 
 from vidcolor.ops.flow import dis_flow
 from vidcolor.records import Detected, Detections, FrameBatch
+from vidcolor.stages.motion_planes import (
+    Matrix,
+    Part,
+    Plane,
+    excess,
+    fit_camera,
+    median,
+    merged,
+    same_exposure,
+    sort_planes,
+)
 
 if TYPE_CHECKING:
     from vidcolor.stages.detect import DetectConfig
 
-__all__ = ["MotionDetector", "fit_camera"]
+__all__ = ["MotionDetector"]
 
-Plane = NDArray[np.float32]
-Matrix = NDArray[np.float64]
 Box = tuple[tuple[float, float, float, float], float]
 
 _NAMES = ("moving",)
 _OFFSETS = (4, 8, 12, 16, 24)  # frames from now whose median is the background
 _REACH = _OFFSETS[-1]
 _LEAST_SAMPLES = 2
-_GRID_PX = 6
-_LEAST_TEXTURE = 3.0  # codes of 255 a pixel; flow of flatter places is a guess
-_LEAST_POINTS = 24
-_STILL_PX = 0.15
-_GOOD_FIT_PX = 1.0
-_LEAST_GOOD = 0.4
 _LEAST_BOX = 1 / 14  # side of a box, part of the picture's short side
 _JOIN = 1 / 20  # parts nearer than this part of the short side are one object
 _NEAR = 1 / 24  # boxes that near each other may be one object's
-_COVERS = 0.3  # and are, if so much of the smaller one lies in the other
 _SURE = 1.6  # an object has a place where it differs by so many thresholds
-
-
-def fit_camera(flow: Plane, picture: NDArray[np.uint8]) -> tuple[Matrix, bool]:
-    """The affine map that most of a flow field follows.
-
-    Args:
-        flow: (H, W, 2) x and y.
-        picture: (H, W) that the flow starts from; places without texture are left out.
-
-    Returns:
-        (3, 3) map of (x, y, 1), and whether a good part of the picture follows it.
-    """
-    height, width = picture.shape
-    across = cv2.Sobel(picture, cv2.CV_32F, 1, 0, scale=1 / 8)
-    down = cv2.Sobel(picture, cv2.CV_32F, 0, 1, scale=1 / 8)
-    texture = np.asarray(cv2.blur(np.hypot(across, down).astype(np.float32), (5, 5)))
-    margin = max(4, min(height, width) // 16)
-    rows, columns = np.mgrid[
-        margin : height - margin : _GRID_PX, margin : width - margin : _GRID_PX
-    ]
-    rows, columns = rows.ravel(), columns.ravel()
-    strong = texture[rows, columns] > _LEAST_TEXTURE
-    still = np.eye(3)
-    if strong.sum() < _LEAST_POINTS:
-        return still, True
-    rows, columns = rows[strong], columns[strong]
-    moved = flow[rows, columns].astype(np.float64)
-    if np.median(np.abs(moved).max(axis=1)) < _STILL_PX:
-        return still, True
-    scale = 2.0 / max(height, width)
-    design = np.stack(
-        ((columns - width / 2) * scale, (rows - height / 2) * scale, np.ones(len(rows))), axis=1
-    )
-    model = np.zeros((3, 2))
-    model[2] = np.median(moved, axis=0)
-    weight = np.ones(len(rows))
-    for _ in range(6):
-        rest = np.linalg.norm(moved - design @ model, axis=1)
-        spread = max(0.1, 1.4826 * float(np.median(rest)))
-        weight = 1 / (1 + (rest / (2 * spread)) ** 2) ** 2
-        weighted = design * weight[:, None]
-        model = np.linalg.solve(weighted.T @ design + 1e-9 * np.eye(3), weighted.T @ moved)
-    rest = np.linalg.norm(moved - design @ model, axis=1)
-    reliable = float((rest < _GOOD_FIT_PX).mean()) >= _LEAST_GOOD
-    matrix = np.eye(3)
-    linear = model[:2].T * scale
-    matrix[:2, :2] += linear
-    matrix[:2, 2] = model[2] - linear @ np.array((width / 2, height / 2))
-    return matrix, reliable
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,41 +69,6 @@ class _Small:
     back: Matrix
     reliable: bool
     held: bool
-
-
-@dataclass(frozen=True, slots=True)
-class _Part:
-    """A connected part of what moves.
-
-    Attributes:
-        x0: Left.
-        y0: Top.
-        x1: Right, outside.
-        y1: Bottom, outside.
-        area: Pixels that move.
-        contrast: Sum of their differences from the background, in thresholds.
-        peak: What a tenth of them reach.
-    """
-
-    x0: int
-    y0: int
-    x1: int
-    y1: int
-    area: int
-    contrast: float
-    peak: float
-
-    def joined(self, other: _Part) -> _Part:
-        """Both together."""
-        return _Part(
-            min(self.x0, other.x0),
-            min(self.y0, other.y0),
-            max(self.x1, other.x1),
-            max(self.y1, other.y1),
-            self.area + other.area,
-            self.contrast + other.contrast,
-            max(self.peak, other.peak),
-        )
 
 
 class MotionDetector:
@@ -204,7 +121,7 @@ class _Shot:
         self._known = batch.start
         self._done = batch.start
         self._found: deque[list[Box]] = deque()
-        self._last: list[Box] = []
+        self._last: list[Box] | None = None  # of the picture that held frames repeat
 
     def add(self, batch: FrameBatch) -> Iterator[Detected]:
         """Take a batch in, send on what is settled."""
@@ -265,9 +182,11 @@ class _Shot:
         """Find the boxes of the first unsettled frame."""
         number = self._done
         here = self._small[number - self._oldest]
-        if not here.held or number == self._begin:
-            self._last = self._boxes(number) if self._looks(number) else []
-        self._found.append(self._last)
+        if not here.held:
+            self._last = None
+        if self._last is None and self._looks(number):
+            self._last = self._boxes(number)
+        self._found.append(self._last or [])
         self._done += 1
         while self._oldest < self._done - _REACH:
             self._small.popleft()
@@ -308,7 +227,7 @@ class _Shot:
             sample = self._aligned(number, other)
             if sample is None:
                 break
-            samples.append(_same_exposure(sample, now))
+            samples.append(same_exposure(sample, now))
         return samples if len(samples) >= _LEAST_SAMPLES else []
 
     def _boxes(self, number: int) -> list[Box]:
@@ -321,23 +240,23 @@ class _Shot:
         still = all(np.array_equal(one.back, np.eye(3)) for one in near)
         # play for what the camera's fit leaves, more where its errors add up
         play = 1 if still else 2
-        backgrounds = [_median(side) for side in sides]
+        backgrounds = [median(side) for side in sides]
         if len(sides) == 2:
-            first, second = (_excess(now, one, play) for one in backgrounds)
-            excess = np.minimum(first, second)
+            first, second = (excess(now, one, play) for one in backgrounds)
+            differing = np.minimum(first, second)
         else:
             # at the shot's ends the median has where the object goes to, or comes from;
             # but nearly no sample has anything where the object is now
-            ordered = _sorted([_excess(now, one, play) for one in sides[0]])
-            excess = ordered[1 if len(ordered) > _LEAST_SAMPLES else 0]
+            ordered = sort_planes([excess(now, one, play) for one in sides[0]])
+            differing = ordered[1 if len(ordered) > _LEAST_SAMPLES else 0]
         rest = [np.abs(cv2.blur(now - one, (3, 3)))[::3, ::3] for one in backgrounds]
         noise = min(1.4826 * float(np.median(one)) for one in rest)
         threshold = max(config.motion_contrast * 255, config.motion_noise * noise)
-        differs = (excess > threshold).astype(np.uint8)
+        differs = (differing > threshold).astype(np.uint8)
         mask = np.asarray(cv2.morphologyEx(differs, cv2.MORPH_OPEN, np.ones((2, 2), np.uint8)))
         if float(mask.mean()) > config.motion_most:
             return []
-        return self._objects(mask.astype(np.uint8), excess / threshold)
+        return self._objects(mask.astype(np.uint8), (differing / threshold).astype(np.float32))
 
     def _undusted(self, number: int) -> Plane:
         """Median with the frames before and after: dust and half of the grain are gone."""
@@ -351,10 +270,10 @@ class _Shot:
                 near.append(at)
         here = self._small[number - self._oldest].picture
         planes = [self._aligned(number, at) for at in near]
-        good = [_same_exposure(plane, here) for plane in planes if plane is not None]
+        good = [same_exposure(plane, here) for plane in planes if plane is not None]
         if len(good) < 3:
             return here
-        return _median(good)
+        return median(good)
 
     def _same(self, number: int, other: int) -> bool:
         pictures = (self._small[k - self._oldest].picture for k in (number, other))
@@ -379,7 +298,7 @@ class _Shot:
                 continue
             values = contrast[window][inside]
             parts.append(
-                _Part(
+                Part(
                     x + int(columns.min()),
                     y + int(rows.min()),
                     x + int(columns.max()) + 1,
@@ -390,7 +309,7 @@ class _Shot:
                 )
             )
         result: list[Box] = []
-        for part in _merged(parts, side * _NEAR):
+        for part in merged(parts, side * _NEAR):
             if (
                 part.area < config.motion_least * height * width
                 or min(part.x1 - part.x0, part.y1 - part.y0) < side * _LEAST_BOX
@@ -405,74 +324,8 @@ class _Shot:
         return result[: config.max_objects]
 
 
-def _sorted(planes: list[Plane]) -> list[Plane]:
-    """Planes with each pixel's values in ascending order; faster than a sort for a few."""
-    rows = list(planes)
-    for end in range(len(rows) - 1, 0, -1):
-        for k in range(end):
-            rows[k], rows[k + 1] = (
-                np.minimum(rows[k], rows[k + 1]),
-                np.maximum(rows[k], rows[k + 1]),
-            )
-    return rows
-
-
-def _median(planes: list[Plane]) -> Plane:
-    """Median of a few planes, pixel by pixel."""
-    rows, half = _sorted(planes), len(planes) // 2
-    if len(rows) % 2:
-        return rows[half]
-    return cast(Plane, (rows[half - 1] + rows[half]) * np.float32(0.5))
-
-
-def _excess(now: Plane, background: Plane, play: int) -> Plane:
-    """By how much pixels lie outside of all values within `play` pixels of the background."""
-    around = np.ones((2 * play + 1, 2 * play + 1), np.uint8)
-    above = now - cv2.dilate(background, around)
-    below = cv2.erode(background, around) - now
-    return cast(Plane, cv2.blur(np.maximum(np.maximum(above, below), 0), (3, 3)))
-
-
-def _merged(boxes: list[_Part], reach: float) -> list[_Part]:
-    """Parts of which one, grown by `reach`, covers a good part of the other, made one."""
-    boxes = list(boxes)
-    again = True
-    while again:
-        again = False
-        for i, j in itertools.combinations(range(len(boxes)), 2):
-            a, b = boxes[i], boxes[j]
-            wide = min(a.x1, b.x1) - max(a.x0, b.x0) + 2 * reach
-            high = min(a.y1, b.y1) - max(a.y0, b.y0) + 2 * reach
-            smaller = min((one.x1 - one.x0) * (one.y1 - one.y0) for one in (a, b))
-            if wide > 0 and high > 0 and wide * high > _COVERS * smaller:
-                boxes[j] = a.joined(b)
-                del boxes[i]
-                again = True
-                break
-    return boxes
-
-
 def _score(contrast: float, part: float) -> float:
     """0..0.95 of the mean contrast in thresholds and the part of the frame that moves."""
     clear = min(1.0, np.log2(max(1.0, contrast)) / 1.5)
     large = min(1.0, float(np.sqrt(part)) / 0.15)
     return float(min(0.95, 0.35 + 0.35 * clear + 0.3 * large))
-
-
-def _same_exposure(picture: Plane, like: Plane) -> Plane:
-    """`picture` with the gain and offset that most of it has against `like`."""
-    if picture is like:
-        return picture
-    x, y = picture[::6, ::6].ravel(), like[::6, ::6].ravel()
-    gain, offset = 1.0, float(np.median(y - x))
-    for _ in range(2):
-        rest = np.abs(y - gain * x - offset)
-        keep = rest <= 2.5 * max(1.0, 1.4826 * float(np.median(rest)))
-        spread = float(x[keep].var()) if keep.any() else 0.0
-        if spread < 4.0:
-            break
-        mean_x, mean_y = float(x[keep].mean()), float(y[keep].mean())
-        gain = float(((x[keep] - mean_x) * (y[keep] - mean_y)).mean()) / spread
-        gain = min(2.0, max(0.5, gain))
-        offset = mean_y - gain * mean_x
-    return (gain * picture + offset).astype(np.float32)

@@ -1,0 +1,184 @@
+"""Planes compared: the camera's movement, exposure, medians, and parts of what differs."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import dataclass
+from typing import cast
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = [
+    "Matrix",
+    "Part",
+    "Plane",
+    "excess",
+    "fit_camera",
+    "median",
+    "merged",
+    "same_exposure",
+    "sort_planes",
+]
+
+Plane = NDArray[np.float32]
+Matrix = NDArray[np.float64]
+
+_GRID_PX = 6
+_LEAST_TEXTURE = 3.0  # codes of 255 a pixel; flow of flatter places is a guess
+_LEAST_POINTS = 24
+_STILL_PX = 0.15
+_GOOD_FIT_PX = 1.0
+_LEAST_GOOD = 0.4
+_COVERS = 0.3  # parts are one object if so much of the smaller one lies in the other
+
+
+def fit_camera(flow: Plane, picture: NDArray[np.uint8]) -> tuple[Matrix, bool]:
+    """The affine map that most of a flow field follows.
+
+    Args:
+        flow: (H, W, 2) x and y.
+        picture: (H, W) that the flow starts from; places without texture are left out.
+
+    Returns:
+        (3, 3) map of (x, y, 1), and whether a good part of the picture follows it.
+    """
+    height, width = picture.shape
+    across = cv2.Sobel(picture, cv2.CV_32F, 1, 0, scale=1 / 8)
+    down = cv2.Sobel(picture, cv2.CV_32F, 0, 1, scale=1 / 8)
+    texture = np.asarray(cv2.blur(np.hypot(across, down).astype(np.float32), (5, 5)))
+    margin = max(4, min(height, width) // 16)
+    rows, columns = np.mgrid[
+        margin : height - margin : _GRID_PX, margin : width - margin : _GRID_PX
+    ]
+    rows, columns = rows.ravel(), columns.ravel()
+    strong = texture[rows, columns] > _LEAST_TEXTURE
+    still = np.eye(3)
+    if strong.sum() < _LEAST_POINTS:
+        return still, True
+    rows, columns = rows[strong], columns[strong]
+    moved = flow[rows, columns].astype(np.float64)
+    if np.median(np.abs(moved).max(axis=1)) < _STILL_PX:
+        return still, True
+    scale = 2.0 / max(height, width)
+    design = np.stack(
+        ((columns - width / 2) * scale, (rows - height / 2) * scale, np.ones(len(rows))), axis=1
+    )
+    model = np.zeros((3, 2))
+    model[2] = np.median(moved, axis=0)
+    weight = np.ones(len(rows))
+    for _ in range(6):
+        rest = np.linalg.norm(moved - design @ model, axis=1)
+        spread = max(0.1, 1.4826 * float(np.median(rest)))
+        weight = 1 / (1 + (rest / (2 * spread)) ** 2) ** 2
+        weighted = design * weight[:, None]
+        model = np.linalg.solve(weighted.T @ design + 1e-9 * np.eye(3), weighted.T @ moved)
+    rest = np.linalg.norm(moved - design @ model, axis=1)
+    reliable = float((rest < _GOOD_FIT_PX).mean()) >= _LEAST_GOOD
+    matrix = np.eye(3)
+    linear = model[:2].T * scale
+    matrix[:2, :2] += linear
+    matrix[:2, 2] = model[2] - linear @ np.array((width / 2, height / 2))
+    return matrix, reliable
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A connected part of what moves.
+
+    Attributes:
+        x0: Left.
+        y0: Top.
+        x1: Right, outside.
+        y1: Bottom, outside.
+        area: Pixels that move.
+        contrast: Sum of their differences from the background, in thresholds.
+        peak: What a tenth of them reach.
+    """
+
+    x0: int
+    y0: int
+    x1: int
+    y1: int
+    area: int
+    contrast: float
+    peak: float
+
+    def joined(self, other: Part) -> Part:
+        """Both together."""
+        return Part(
+            min(self.x0, other.x0),
+            min(self.y0, other.y0),
+            max(self.x1, other.x1),
+            max(self.y1, other.y1),
+            self.area + other.area,
+            self.contrast + other.contrast,
+            max(self.peak, other.peak),
+        )
+
+
+def sort_planes(planes: list[Plane]) -> list[Plane]:
+    """Planes with each pixel's values in ascending order; faster than a sort for a few."""
+    rows = list(planes)
+    for end in range(len(rows) - 1, 0, -1):
+        for k in range(end):
+            rows[k], rows[k + 1] = (
+                np.minimum(rows[k], rows[k + 1]),
+                np.maximum(rows[k], rows[k + 1]),
+            )
+    return rows
+
+
+def median(planes: list[Plane]) -> Plane:
+    """Median of a few planes, pixel by pixel."""
+    rows, half = sort_planes(planes), len(planes) // 2
+    if len(rows) % 2:
+        return rows[half]
+    return cast(Plane, (rows[half - 1] + rows[half]) * np.float32(0.5))
+
+
+def excess(now: Plane, background: Plane, play: int) -> Plane:
+    """By how much pixels lie outside of all values within `play` pixels of the background."""
+    around = np.ones((2 * play + 1, 2 * play + 1), np.uint8)
+    above = now - cv2.dilate(background, around)
+    below = cv2.erode(background, around) - now
+    return cast(Plane, cv2.blur(np.maximum(np.maximum(above, below), 0), (3, 3)))
+
+
+def merged(boxes: list[Part], reach: float) -> list[Part]:
+    """Parts of which one, grown by `reach`, covers a good part of the other, made one."""
+    boxes = list(boxes)
+    again = True
+    while again:
+        again = False
+        for i, j in itertools.combinations(range(len(boxes)), 2):
+            a, b = boxes[i], boxes[j]
+            wide = min(a.x1, b.x1) - max(a.x0, b.x0) + 2 * reach
+            high = min(a.y1, b.y1) - max(a.y0, b.y0) + 2 * reach
+            smaller = min((one.x1 - one.x0) * (one.y1 - one.y0) for one in (a, b))
+            if wide > 0 and high > 0 and wide * high > _COVERS * smaller:
+                boxes[j] = a.joined(b)
+                del boxes[i]
+                again = True
+                break
+    return boxes
+
+
+def same_exposure(picture: Plane, like: Plane) -> Plane:
+    """`picture` with the gain and offset that most of it has against `like`."""
+    if picture is like:
+        return picture
+    x, y = picture[::6, ::6].ravel(), like[::6, ::6].ravel()
+    gain, offset = 1.0, float(np.median(y - x))
+    for _ in range(2):
+        rest = np.abs(y - gain * x - offset)
+        keep = rest <= 2.5 * max(1.0, 1.4826 * float(np.median(rest)))
+        spread = float(x[keep].var()) if keep.any() else 0.0
+        if spread < 4.0:
+            break
+        mean_x, mean_y = float(x[keep].mean()), float(y[keep].mean())
+        gain = float(((x[keep] - mean_x) * (y[keep] - mean_y)).mean()) / spread
+        gain = min(2.0, max(0.5, gain))
+        offset = mean_y - gain * mean_x
+    return (gain * picture + offset).astype(np.float32)
