@@ -152,17 +152,17 @@ class WeightGenerator(nn.Module):
         shares = self.shares(background, features, placement, level)
         members = placement.members()
         height, width = background.shape[2:]
-        fused = list(background.unbind())
+        fused = [background[i : i + 1] for i in range(len(background))]
         for frame, share in shares.items():
             share = share.to(background.dtype)
-            result = background[frame] * share[-1]
+            result = fused[frame] * share[-1]
             for row, k in enumerate(members[frame]):
                 top, left, h, w = placement.rectangles[level][k]
                 patch = placement.patch(features[k], k, level, (height, width))
-                part = (slice(None), slice(top, top + h), slice(left, left + w))
-                result[part] += patch.to(result.dtype) * share[(row, *part[1:])]
+                part = (slice(top, top + h), slice(left, left + w))
+                result[(0, slice(None), *part)] += patch.to(result.dtype) * share[(row, *part)]
             fused[frame] = result
-        return torch.stack(fused)
+        return torch.cat(fused) if len(fused) > 1 else fused[0]
 
 
 class FusionNet(Trunk):
@@ -199,7 +199,7 @@ class FusionNet(Trunk):
         def visit(name: str, value: Tensor) -> Tensor:
             generator, level = table[name]
             fused: Tensor = self.get_submodule(generator)(value, maps.pop(name), placement, level)
-            # stacking loses the memory format that convolutions are fast in
+            # joining may lose the memory format that convolutions are fast in
             if value.is_contiguous(memory_format=torch.channels_last):
                 fused = fused.contiguous(memory_format=torch.channels_last)
             return fused
