@@ -119,12 +119,41 @@ def _video_job(source: Path, output: Path, config: Config, download: Download | 
             VideoReader(source, config.input) as reader,
             VideoWriter(output, source, reader.info, config.output, config.compose, span) as writer,
         ):
-            for colored in line(prefetch(reader, _AHEAD)):
+            frames = _UntilDamage(prefetch(reader, _AHEAD), config.output.keep_partial)
+            for colored in line(frames):
                 writer.write(colored)
                 progress(len(colored.frames))
+            frames.check()
         return writer.frames
 
     return Job("frame", total, run)
+
+
+class _UntilDamage:
+    """Frames up to where a film is damaged.
+
+    Args:
+        frames: The reader's.
+        keep: Let the line finish what was read before `check` raises; else raise at once.
+    """
+
+    def __init__(self, frames: Iterable[FrameBatch], keep: bool) -> None:
+        self._frames = frames
+        self._keep = keep
+        self._error: MediaError | None = None
+
+    def __iter__(self) -> Iterator[FrameBatch]:
+        try:
+            yield from self._frames
+        except MediaError as error:
+            if not self._keep:
+                raise
+            self._error = error
+
+    def check(self) -> None:
+        """Raise what stopped the film, if anything did."""
+        if self._error is not None:
+            raise self._error
 
 
 def _folder_job(source: Path, output: Path, config: Config, download: Download | None) -> Job:

@@ -316,12 +316,12 @@ def _shots(args: argparse.Namespace, extra: Sequence[str]) -> int:
 def _counted(lines: Iterator[str], bar: _Bar) -> Iterator[str]:
     for line in lines:
         bar(1)
-        yield line + "\n"
+        yield line
 
 
 def _weights(args: argparse.Namespace, extra: Sequence[str]) -> int:
     _refuse(extra)
-    from vidcolor.models import weights as w
+    from vidcolor.models import store as w
 
     if args.action == "list":
         sys.stdout.write(_table(w) + "\n")
