@@ -253,9 +253,8 @@ class OtherStreams:
         streams = [self._source.streams[index] for index in self._copies]
         if not streams:
             return
-        if self.span.first is not None:
-            back = max(Fraction(0), self.span.first - _OVERLAP_S)
-            self._source.seek(int(back * 1_000_000))
+        if self.span.first is not None and self.span.first > _OVERLAP_S:
+            self._source.seek(int((self.span.first - _OVERLAP_S) * 1_000_000))
         packets = self._source.demux(streams)
         ended: set[int] = set()
         while len(ended) < len(streams):
