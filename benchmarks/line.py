@@ -13,14 +13,14 @@ and `rounds` times, each in a process of its own:
 Every process first does a part of the film that is not counted, so that networks are loaded and
 kernels chosen; on a GPU the clock is read after the device has finished. Numbers are medians over
 the rounds. Times are wall times; encoders and decoders have threads of their own, so their share
-in `stages` is what the line waits for them. Peak memory is that of the whole process; what a
-transcode takes of it is mostly Python with its libraries. The result is printed and written as
-JSON to `benchmarks/results/VERSION-DEVICE.json`.
+in `stages` is what the line waits for them. Peak memory is that of the whole process. The result
+is printed and written as JSON to `benchmarks/results/VERSION-DEVICE.json`.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
 import platform
@@ -30,6 +30,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from fractions import Fraction
 from pathlib import Path
@@ -96,24 +97,61 @@ class StageClock:
             self.switch(before)
 
 
+@dataclass(frozen=True)
+class EncoderSettings:
+    """All that an encoder is told, in words that fit on a command line.
+
+    Attributes:
+        encoder: FFmpeg's name.
+        container: FFmpeg's name of the format.
+        pix_fmt: Pixel format.
+        options: Of the encoder.
+        width: Columns.
+        height: Rows.
+        rate: Frames a second, as a fraction.
+        time_base: Seconds of one pts unit, as a fraction.
+    """
+
+    encoder: str
+    container: str
+    pix_fmt: str
+    options: dict[str, str]
+    width: int
+    height: int
+    rate: str
+    time_base: str
+
+    @classmethod
+    def of_line(cls, info: Any, output: Any) -> EncoderSettings:
+        """What the line takes for a film and an output config."""
+        from vidcolor.io.codecs import choose_encoding, encoder_rate
+
+        chosen = choose_encoding(Path("any.mkv"), info, output)
+        return cls(
+            chosen.codec.encoder,
+            chosen.container,
+            chosen.pix_fmt,
+            dict(chosen.options),
+            info.width,
+            info.height,
+            str(encoder_rate(info)),
+            str(info.time_base),
+        )
+
+
 class Encoder:
     """The encoder as the line sets it up, without the rest of a writer."""
 
-    def __init__(self, path: Path, info: Any, output: Any) -> None:
+    def __init__(self, path: Path, settings: EncoderSettings) -> None:
         import av
 
-        from vidcolor.io.codecs import choose_encoding, encoder_rate
-
-        self.encoding = choose_encoding(path, info, output)
-        self._container = av.open(path, "w", format=self.encoding.container)
+        self._container = av.open(path, "w", format=settings.container)
         self._stream: Any = self._container.add_stream(
-            self.encoding.codec.encoder,
-            rate=encoder_rate(info),
-            options=dict(self.encoding.options),
+            settings.encoder, rate=Fraction(settings.rate), options=settings.options
         )
-        self._stream.width, self._stream.height = info.width, info.height
-        self._stream.pix_fmt = self.encoding.pix_fmt
-        self._stream.codec_context.time_base = info.time_base
+        self._stream.width, self._stream.height = settings.width, settings.height
+        self._stream.pix_fmt = settings.pix_fmt
+        self._stream.codec_context.time_base = Fraction(settings.time_base)
 
     def put(self, frame: Any) -> None:
         """Encode a frame, or with None the rest."""
@@ -154,13 +192,20 @@ def make_clip(height: int, path: Path) -> None:
 
 
 def peak_memory_mb() -> float | None:
-    """Largest resident size of this process so far, where the system tells it."""
+    """Largest resident size of this process so far, in 10^6 bytes, where the system tells it."""
+    try:
+        # Linux's ru_maxrss begins with what the parent had when it started this process.
+        lines = Path("/proc/self/status").read_text(encoding="utf-8").splitlines()
+        kilobytes = next(int(line.split()[1]) for line in lines if line.startswith("VmHWM:"))
+        return kilobytes * 1024 / 1e6
+    except (OSError, StopIteration):
+        pass
     try:
         import resource
     except ImportError:
         return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return peak / (1e6 if sys.platform == "darwin" else 1e3)
+    return peak / 1e6 if sys.platform == "darwin" else peak * 1024 / 1e6
 
 
 def device_wait(config: Any) -> Callable[[], None]:
@@ -190,35 +235,37 @@ def measure_line(clip: Path, folder: Path, config: Any, warm_up: Any) -> dict[st
     return {"frames": frames, "start_s": ready - before, "seconds": time.perf_counter() - ready}
 
 
-def measure_transcode(clip: Path, folder: Path, config: Any, warm_up: Any) -> dict[str, float]:
-    """Decode and encode, nothing else."""
+def measure_transcode(
+    clip: Path, frames: int | None, settings: EncoderSettings
+) -> dict[str, float | None]:
+    """Decode and encode, nothing else; without torch in memory."""
     import av
 
-    from vidcolor.io.video import VideoReader
-
-    with VideoReader(clip) as reader:
-        info = reader.info
-    frames = 0
+    count = 0
     seconds = 0.0
-    for part in (warm_up, config):
-        duration = part.input.duration
-        frames = 0
-        before = time.perf_counter()
-        encoder = Encoder(folder / "transcode.mkv", info, part.output)
-        with av.open(clip) as film:
-            stream = film.streams.video[0]
-            stream.thread_type = "AUTO"
-            for frame in film.decode(stream):
-                if duration is not None and frame.time >= duration:
-                    break
-                frame.pict_type = 0
-                if frame.format.name != encoder.encoding.pix_fmt:
-                    frame = frame.reformat(format=encoder.encoding.pix_fmt)
-                encoder.put(frame)
-                frames += 1
-        encoder.close()
-        seconds = time.perf_counter() - before
-    return {"frames": frames, "seconds": seconds}
+    with tempfile.TemporaryDirectory() as folder:
+        for most in (warm_up_frames(frames), frames):
+            count = 0
+            before = time.perf_counter()
+            encoder = Encoder(Path(folder) / "transcode.mkv", settings)
+            with av.open(clip) as film:
+                stream = film.streams.video[0]
+                stream.thread_type = "AUTO"
+                for frame in itertools.islice(film.decode(stream), most):
+                    if frame.format.name != settings.pix_fmt:
+                        frame = frame.reformat(format=settings.pix_fmt)
+                    frame.pict_type = 0  # else the source's picture types are forced
+                    encoder.put(frame)
+                    count += 1
+            encoder.close()
+            seconds = time.perf_counter() - before
+    memory = peak_memory_mb()
+    return {
+        "frames": count,
+        "seconds": seconds,
+        "peak_memory_mb": memory,
+        "device_memory_mb": None,
+    }
 
 
 def measure_stages(clip: Path, folder: Path, config: Any, warm_up: Any) -> dict[str, Any]:
@@ -242,16 +289,18 @@ def run_stages(line: Any, clip: Path, folder: Path, config: Any, clock: StageClo
     import numpy as np
 
     from vidcolor.color.compose import chroma_planes
+    from vidcolor.io.codecs import choose_encoding
     from vidcolor.io.planes import put_planes
     from vidcolor.io.video import VideoReader
 
     count = 0
     with VideoReader(clip, config.input) as reader:
-        encoder = Encoder(folder / "stages.mkv", reader.info, config.output)
-        layout = encoder.encoding.layout
+        settings = EncoderSettings.of_line(reader.info, config.output)
+        layout = choose_encoding(Path("any.mkv"), reader.info, config.output).layout
+        encoder = Encoder(folder / "stages.mkv", settings)
 
         def encode(planes: tuple[Any, ...], pts: int) -> None:
-            picture = av.VideoFrame(reader.info.width, reader.info.height, encoder.encoding.pix_fmt)
+            picture = av.VideoFrame(settings.width, settings.height, settings.pix_fmt)
             put_planes(picture, planes)
             picture.pts, picture.time_base = pts, reader.info.time_base
             encoder.put(picture)
@@ -295,19 +344,24 @@ def device_memory_mb() -> float | None:
 
 
 def measure(kind: str, clip: Path, frames: int | None, flags: list[str]) -> dict[str, Any]:
-    """One measurement, in this process."""
+    """One measurement of the line, in this process."""
     from vidcolor.io.video import VideoReader
 
     with VideoReader(clip) as reader:
         rate = reader.info.rate
     config = read_flags(flags, duration(frames, rate))
-    warm_up = read_flags(flags, duration(min(WARM_UP_FRAMES, frames or WARM_UP_FRAMES), rate))
-    how = {"line": measure_line, "transcode": measure_transcode, "stages": measure_stages}[kind]
+    warm_up = read_flags(flags, duration(warm_up_frames(frames), rate))
+    how = {"line": measure_line, "stages": measure_stages}[kind]
     with tempfile.TemporaryDirectory() as folder:
         found: dict[str, Any] = how(clip, Path(folder), config, warm_up)
     found["peak_memory_mb"] = peak_memory_mb()
-    found["device_memory_mb"] = device_memory_mb() if kind != "transcode" else None
+    found["device_memory_mb"] = device_memory_mb()
     return found
+
+
+def warm_up_frames(frames: int | None) -> int:
+    """How many frames are done before those that count."""
+    return WARM_UP_FRAMES if frames is None else min(WARM_UP_FRAMES, frames)
 
 
 def duration(frames: int | None, rate: Fraction) -> float | None:
@@ -335,9 +389,12 @@ def read_flags(flags: list[str], seconds: float | None) -> Any:
     return make_config(**data)
 
 
-def spawn(kind: str, clip: Path, frames: int | None, flags: list[str]) -> dict[str, Any]:
+def spawn(
+    kind: str, clip: Path, frames: int | None, flags: list[str], settings: EncoderSettings
+) -> dict[str, Any]:
     """One measurement, in a process of its own."""
     command = [sys.executable, __file__, "--measure", kind, "--clip", str(clip)]
+    command += ["--encoder", json.dumps(asdict(settings))]
     command += [] if frames is None else ["--frames", str(frames)]
     done = subprocess.run([*command, "--", *flags], stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
@@ -449,6 +506,14 @@ def table(clip: str, found: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def encoder_settings(clip: Path, flags: list[str]) -> EncoderSettings:
+    """What the line tells its encoder for a clip."""
+    from vidcolor.io.video import VideoReader
+
+    with VideoReader(clip) as reader:
+        return EncoderSettings.of_line(reader.info, read_flags(flags, None).output)
+
+
 def compare(given: argparse.Namespace) -> int:
     """All clips, kinds and rounds."""
     about = machine(given.flags)
@@ -459,10 +524,11 @@ def compare(given: argparse.Namespace) -> int:
             clips.append(Path(folder) / f"example-{height}p.mp4")
             make_clip(height, clips[-1])
         for clip in clips:
+            settings = encoder_settings(clip, given.flags)
             rounds: dict[str, list[dict[str, Any]]] = {kind: [] for kind in given.kinds}
             for number in range(given.rounds):
                 for kind in given.kinds:
-                    rounds[kind].append(spawn(kind, clip, given.frames, given.flags))
+                    rounds[kind].append(spawn(kind, clip, given.frames, given.flags, settings))
                     took = rounds[kind][-1]["seconds"]
                     print(f"{clip.name} {kind} {number}: {took:.1f} s", file=sys.stderr)
             results["clips"][clip.stem] = summarize(rounds)
@@ -485,12 +551,18 @@ def main() -> int:
     parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS))
     parser.add_argument("--out", type=Path)
     parser.add_argument("--measure", choices=KINDS, help=argparse.SUPPRESS)
+    parser.add_argument("--encoder", type=json.loads, help=argparse.SUPPRESS)
     parser.add_argument("flags", nargs="*", metavar="OPTION", help="of the line, after --")
     given = parser.parse_args()
-    if given.measure:
-        print(json.dumps(measure(given.measure, given.clip[0], given.frames, given.flags)))
-        return 0
-    return compare(given)
+    if not given.measure:
+        return compare(given)
+    clip = given.clip[0]
+    if given.measure == "transcode":
+        found = measure_transcode(clip, given.frames, EncoderSettings(**given.encoder))
+    else:
+        found = measure(given.measure, clip, given.frames, given.flags)
+    print(json.dumps(found))
+    return 0
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -115,6 +116,18 @@ def test_flags_reach_the_config(bench):
     assert config.input.duration == 1.5
     with pytest.raises(SystemExit, match="unknown option --detektor"):
         bench.read_flags(["--detektor", "none"], None)
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="Linux tells it")
+def test_peak_memory_is_of_the_process_itself_and_not_of_its_parent(bench):
+    ballast = np.ones(150_000_000, np.uint8)
+    mine = bench.peak_memory_mb()
+    code = "import sys; sys.path.insert(0, 'benchmarks'); import line; print(line.peak_memory_mb())"
+    child = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=True)
+    del ballast
+    assert mine > 150
+    assert float(child.stdout) < 60  # a bare interpreter
+    assert bench.peak_memory_mb() >= mine
 
 
 @pytest.mark.slow
