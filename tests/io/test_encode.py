@@ -9,12 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from media import VFR, Film, cut_off, describe, make_video, paint, read_luma
+from media import VFR, Film, cut_off, describe, make_video, paint, read_luma, read_packets
 
 from vidcolor.color.compose import ComposeConfig, PlaneLayout, chroma_planes
 from vidcolor.errors import ConfigError, MediaError
 from vidcolor.io.codecs import CODECS
 from vidcolor.io.encode import OutputConfig, VideoWriter
+from vidcolor.io.streams import OtherStreams
 from vidcolor.io.video import InputConfig, VideoReader
 
 LOSSLESS = OutputConfig(codec="ffv1")
@@ -407,6 +408,46 @@ def test_truncated_film_keeps_what_was_decoded(tmp_path) -> None:
     with pytest.raises(MediaError, match="cut off after"):
         colorize(film.path, tmp_path / "c.mkv")
     assert names(tmp_path) == {"source.mkv", "b.partial.mkv"}
+
+
+def test_truncated_mp4_with_sound_keeps_both(tmp_path) -> None:
+    """Sound breaks off as well, and earlier or later than the picture."""
+    film = make_video(
+        tmp_path / "source.mp4",
+        codec="libx264",
+        frames=60,
+        sound=("aac",),
+        options={"g": "10", "crf": "5"},
+        container_options={"movflags": "frag_keyframe+empty_moov+default_base_moof"},
+    )
+    whole, source_times = read_luma(film.path)
+    cut_off(film.path, 0.6)
+    with pytest.raises(MediaError, match="damaged"):
+        colorize(film.path, tmp_path / "b.mkv", OutputConfig("ffv1", keep_partial=True))
+    codes, times = read_luma(tmp_path / "b.partial.mkv")
+    assert 10 < len(codes) < 50
+    np.testing.assert_array_equal(np.stack(codes), np.stack(whole[: len(codes)]))
+    assert times == source_times[: len(times)]
+    assert len(read_packets(tmp_path / "b.partial.mkv")[1]) > 10
+    assert names(tmp_path) == {"source.mp4", "b.partial.mkv"}
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_damaged_sound_is_an_error(tmp_path, monkeypatch, keep) -> None:
+    film = make_video(tmp_path / "source.mkv", frames=20, sound=("flac",))
+    real = OtherStreams._cut
+
+    def damaged(self, packet, ended):
+        if packet.pts > 200:
+            raise OSError(5, "Input/output error")
+        return real(self, packet, ended)
+
+    monkeypatch.setattr(OtherStreams, "_cut", damaged)
+    with pytest.raises(MediaError, match="sound or subtitles are damaged"):
+        colorize(film.path, tmp_path / "b.mkv", OutputConfig("ffv1", keep_partial=keep))
+    assert names(tmp_path) == {"source.mkv", *(["b.partial.mkv"] if keep else [])}
+    if keep:
+        assert len(read_luma(tmp_path / "b.partial.mkv")[0]) == 20
 
 
 def test_no_frames_make_no_film(film, tmp_path) -> None:

@@ -177,7 +177,13 @@ class VideoWriter:
             self._thread.join()
             if self._error is not None:
                 raise self._error
-            self._target.land()
+            damage = self._sink.damage
+            if damage is None:
+                self._target.land()
+                return
+            if self._output.keep_partial:
+                self._say_kept(self._target.land_partial())
+            raise damage
         finally:
             self._abort.set()
             self._thread.join()
@@ -190,15 +196,17 @@ class VideoWriter:
             self._thread.join()
             if self._error is not None:
                 raise self._error
-            kept = self._target.land_partial()
-            reached = as_time(self._sink.reached)
-            _log.warning("%s: kept %d frames, up to %s", kept, self.frames, reached)
+            self._say_kept(self._target.land_partial())
         except (MediaError, OSError) as failure:
             _log.warning("%s: nothing could be kept (%s)", self.path, failure)
         finally:
             self._abort.set()
             self._thread.join()
             self._target.discard()
+
+    def _say_kept(self, name: Path) -> None:
+        reached = as_time(self._sink.reached)
+        _log.warning("%s: kept %d frames, up to %s", name, self.frames, reached)
 
     def _work(self) -> None:
         """The encoding thread."""
@@ -230,7 +238,12 @@ class VideoWriter:
 
 
 class _Sink:
-    """The open output file; lives in the encoding thread once it is made."""
+    """The open output file; lives in the encoding thread once it is made.
+
+    Attributes:
+        reached: Time of the last frame encoded, in the source's clock.
+        damage: What was wrong with the source's other streams, once the file is finished.
+    """
 
     def __init__(
         self,
@@ -248,6 +261,7 @@ class _Sink:
         self._out: Any = None
         self._shift = 0
         self.reached = Fraction(0)
+        self.damage: MediaError | None = None
         try:
             if source is not None:
                 self._others = OtherStreams(source, encoding.container, *span)
@@ -349,6 +363,7 @@ class _Sink:
         self._mux(self._stream.encode(None))
         if self._others is not None:
             self._others.write_until(self._out, self.reached if early else None)
+            self.damage = self._others.damage
         notes = self._notes()
         self._close(quietly=False)
         if notes is not None and not note_tracks(self._temporary, notes):

@@ -40,6 +40,10 @@ class OtherStreams:
 
     What the container cannot hold is left out, and a warning names it.
 
+    Attributes:
+        span: The part that is copied.
+        damage: Set where packets end because the file is damaged; those before it are copied.
+
     Args:
         path: The source, opened a second time.
         container: FFmpeg's name of the output's container.
@@ -58,6 +62,7 @@ class OtherStreams:
         self._source, self._picture = open_source(path)
         self._picture.discard = Discard.all
         self.span = Span.of(self._picture, start, duration)
+        self.damage: MediaError | None = None
         self._copies: dict[int, Any] = {}
         self._running: set[int] = set()
         self._early: dict[int, Fraction] = {}  # seconds before zero at which sound begins
@@ -260,13 +265,14 @@ class OtherStreams:
         while len(ended) < len(streams):
             try:
                 packet = next(packets, None)
+                due = None if packet is None else self._cut(packet, ended)
             except (av.error.FFmpegError, ValueError, OSError) as error:
-                raise MediaError(
+                self.damage = MediaError(
                     f"{self._path}: its sound or subtitles are damaged ({reason(error)})"
-                ) from error
+                )
+                return
             if packet is None:
                 return
-            due = self._cut(packet, ended)
             if due is not None:
                 yield due, packet
 
