@@ -176,7 +176,23 @@ def test_the_camera_is_fitted_beside_an_object() -> None:
         axis=2,
     ).astype(np.float32)
     flow[30:90, 40:110] += 9  # a fifth of the picture goes its own way
-    matrix, reliable = fit_camera(flow, texture(144, 192, 2).astype(np.uint8))
+    picture = texture(144, 192, 2).astype(np.uint8)
+    matrix, reliable = fit_camera(flow, picture, picture)
     assert reliable
     assert np.abs(matrix - true)[:2, :2].max() < 1e-3
     assert np.abs(matrix - true)[:, 2].max() < 0.1
+
+
+def test_a_figure_on_plain_ground_is_found() -> None:
+    """All texture is the figure's; its movement is not the camera's."""
+    film = np.full((30, 144, 192), 230, np.uint8)
+    figure = texture(50, 40, 5, 2.0).astype(np.uint8)
+    for t in range(30):
+        left = 20 + 3 * t
+        film[t, 60:110, left : left + 40] = figure
+    found = rows(list(MotionDetector(DetectConfig())(batches(film, [8]))))
+    assert len({frame for frame, *_ in found}) >= 24
+    for frame, box, _ in found:
+        left = 20 + 3 * frame
+        true = torch.tensor([[left, 60, left + 40, 110]], dtype=torch.float32)
+        assert float(iou(torch.tensor([box]), true)) > 0.5

@@ -175,7 +175,7 @@ class _Shot:
         codes = np.rint(picture).astype(np.uint8)
         if before is None:
             return _Small(codes, picture, np.eye(3), True, False)
-        back, reliable = fit_camera(dis_flow(codes, before.codes, "ultrafast"), codes)
+        back, reliable = fit_camera(dis_flow(codes, before.codes, "ultrafast"), codes, before.codes)
         return _Small(codes, picture, back, reliable, False)
 
     def _settle(self) -> None:

@@ -31,15 +31,24 @@ _LEAST_POINTS = 24
 _STILL_PX = 0.15
 _GOOD_FIT_PX = 1.0
 _LEAST_GOOD = 0.4
+_PLAIN = 0.3  # of the picture has texture, or less
+_MOSTLY = 0.6  # of the picture is unchanged, or more
+_UNCHANGED = 6.0  # codes of 255
 _COVERS = 0.3  # parts are one object if so much of the smaller one lies in the other
 
 
-def fit_camera(flow: Plane, picture: NDArray[np.uint8]) -> tuple[Matrix, bool]:
+def fit_camera(
+    flow: Plane, picture: NDArray[np.uint8], before: NDArray[np.uint8]
+) -> tuple[Matrix, bool]:
     """The affine map that most of a flow field follows.
+
+    Where most of the picture stays as it was, and little has texture (drawings on a plain
+    ground) or no map fits, the camera is taken to stand.
 
     Args:
         flow: (H, W, 2) x and y.
         picture: (H, W) that the flow starts from; places without texture are left out.
+        before: (H, W) that it leads to.
 
     Returns:
         (3, 3) map of (x, y, 1), and whether a good part of the picture follows it.
@@ -56,6 +65,8 @@ def fit_camera(flow: Plane, picture: NDArray[np.uint8]) -> tuple[Matrix, bool]:
     strong = texture[rows, columns] > _LEAST_TEXTURE
     still = np.eye(3)
     if strong.sum() < _LEAST_POINTS:
+        return still, True
+    if strong.mean() < _PLAIN and _unchanged(picture, before) > _MOSTLY:
         return still, True
     rows, columns = rows[strong], columns[strong]
     moved = flow[rows, columns].astype(np.float64)
@@ -76,11 +87,19 @@ def fit_camera(flow: Plane, picture: NDArray[np.uint8]) -> tuple[Matrix, bool]:
         model = np.linalg.solve(weighted.T @ design + 1e-9 * np.eye(3), weighted.T @ moved)
     rest = np.linalg.norm(moved - design @ model, axis=1)
     reliable = float((rest < _GOOD_FIT_PX).mean()) >= _LEAST_GOOD
+    if not reliable and _unchanged(picture, before) > _MOSTLY:
+        return still, True
     matrix = np.eye(3)
     linear = model[:2].T * scale
     matrix[:2, :2] += linear
     matrix[:2, 2] = model[2] - linear @ np.array((width / 2, height / 2))
     return matrix, reliable
+
+
+def _unchanged(picture: NDArray[np.uint8], before: NDArray[np.uint8]) -> float:
+    """Part of the picture that is as it was, but for exposure and grain."""
+    change = cv2.blur(cv2.subtract(picture, before, dtype=cv2.CV_32F), (3, 3))
+    return float((np.abs(change - np.median(change[::3, ::3])) < _UNCHANGED).mean())
 
 
 @dataclass(frozen=True, slots=True)
