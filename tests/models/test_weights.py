@@ -385,6 +385,16 @@ def test_import_of_detector_files(catalog, cache, published, tmp_path):
         weights.load_model("eye")
 
 
+def test_import_of_a_file_that_was_trained_further(catalog, cache, published, tmp_path, caplog):
+    assert weights.import_files("zhang", [published / "zhang.pth"]) == [cache / "zhang.safetensors"]
+    assert not caplog.text
+    own = _net("siggraph17", 5)
+    torch.save(own.state_dict(), tmp_path / "own.pth")
+    weights.import_files("zhang", [tmp_path / "own.pth"])
+    assert "own.pth fits zhang, but is not the published file" in caplog.text
+    assert _same(weights.load_model("zhang")[0], own)
+
+
 def test_starter_cannot_be_replaced(tmp_path):
     with pytest.raises(WeightsError, match="comes with the package"):
         weights.import_files("starter", [tmp_path / "x.safetensors"])
