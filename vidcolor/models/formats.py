@@ -369,7 +369,8 @@ def write_tensors(
     part = path.with_name(path.name + ".part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        safetensors.torch.save_file(stored, part, metadata)
+        # not save_file, which lets nobody else read the file
+        part.write_bytes(safetensors.torch.save(stored, metadata))
         part.replace(path)
     except (OSError, safetensors.SafetensorError) as error:
         with contextlib.suppress(OSError):

@@ -62,9 +62,9 @@ def pixel_loss(pred: Tensor, target: Tensor, delta: float = 1 / 110) -> Tensor:
     """Smooth L1 of each pixel, summed over a and b.
 
     Args:
-        pred: (N, 2, H, W) ab in units of 110.
+        pred: (N, 2, H, W) a*b*, in any unit (the published networks': 110).
         target: The same of the truth.
-        delta: Errors below it count squared; the paper's is one a*b* unit.
+        delta: Errors below it count squared, in the same unit; the paper's is one a*b* unit.
 
     Returns:
         (N, 1, H, W); the published training minimizes ten times its mean.

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from torch import Tensor, nn
 
 from vidcolor.errors import ConfigError
+from vidcolor.models.objective import pixel_loss
 from vidcolor.train.data import Batch
-from vidcolor.train.losses import smooth_l1
 
 __all__ = ["Full", "PhaseConfig"]
 
@@ -47,6 +47,7 @@ class Full:
         return self.model.named_parameters()
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """Named losses of a batch; their sum is minimized."""
-        pred = self.model(batch.lightness)
-        return {"smooth_l1": smooth_l1(pred.float(), batch.ab, self.config.delta)}
+        """Named losses of a batch, in units of `delta`; their sum is minimized."""
+        delta = self.config.delta
+        pred = self.model(batch.lightness).float()
+        return {"smooth_l1": pixel_loss(pred, batch.ab, delta).mean() / delta}
