@@ -95,7 +95,10 @@ def test_it_is_colored_offline_with_what_is_in_the_box(tmp_path):
         "TORCH_HOME": str(tmp_path / "torch"),
     }
     environment |= {"HTTPS_PROXY": nowhere, "HTTP_PROXY": nowhere, "ALL_PROXY": nowhere}
-    subprocess.run(command, check=True, cwd=tmp_path, env=environment, capture_output=True)
+    done = subprocess.run(
+        command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
     with av.open(output) as film:
         colored = [frame.to_ndarray() for frame in film.decode(video=0)]
         sounds = [stream.codec_context.name for stream in film.streams.audio]
