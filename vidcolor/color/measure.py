@@ -125,8 +125,8 @@ def visible(flow: Floats, back: Floats) -> npt.NDArray[np.bool_]:
         return np.sum(x * x, axis=-1)
 
     returns = size(flow + back) <= 0.01 * (size(flow) + size(back)) + 0.5
-    down, across = np.gradient(flow, axis=(0, 1))
-    edges = size(down) + size(across) > 0.01 * size(flow) + 0.002
+    slopes = np.asarray(np.gradient(flow, axis=(0, 1)))  # (2, H, W, 2)
+    edges = size(slopes[0]) + size(slopes[1]) > 0.01 * size(flow) + 0.002
     return np.asarray(returns & ~edges)
 
 

@@ -41,6 +41,8 @@ class StabilizeConfig:
         noise_factor: `tau` is at least so many standard deviations of the grain.
         tau_most: And at most this, in L*.
         n_most: Samples that a mean counts as at most; more is steadier and slower to learn.
+        outlier: Distance in a*b* from its neighbors in time that halves a sample's weight; 0 counts
+            every sample alike.
         pulse: Change of exposure between frames, in L*, that is no change of the picture.
         window_frames: Frames finished at a time.
         lookahead_frames: Frames after a window that are looked at for it.
@@ -52,6 +54,7 @@ class StabilizeConfig:
     noise_factor: float = 3.0
     tau_most: float = 9.0
     n_most: int = 10
+    outlier: float = 12.0
     pulse: float = 4.0
     window_frames: int = 16
     lookahead_frames: int = 24
@@ -62,7 +65,7 @@ class StabilizeConfig:
             raise ConfigError(
                 f"0 < tau <= tau_most <= 100 is needed, not {self.tau} and {self.tau_most}"
             )
-        for name in ("noise_factor", "pulse"):
+        for name in ("noise_factor", "outlier", "pulse"):
             if not 0 <= getattr(self, name) <= 100:
                 raise ConfigError(f"{name} must be 0 to 100, not {getattr(self, name)}")
         if self.n_most < 1:
@@ -180,26 +183,45 @@ def _ready(waiting: deque[Colored], done: deque[_Color]) -> Iterator[Colored]:
 
 
 @dataclass(slots=True)
+class _Mean:
+    """A running mean: (h, w) planes of a*, b* and of the samples in it."""
+
+    a: Floats
+    b: Floats
+    count: Floats
+
+    def moved(self, flow: Floats, other: Floats) -> tuple[_Mean, Floats]:
+        """The mean along `flow`, and another plane with it."""
+        planes = cv2.split(warp(_merge(self.a, self.b, self.count, other), flow))
+        a, b, count, moved = cast(tuple[Floats, ...], planes)
+        return _Mean(a, b, count), moved
+
+
+@dataclass(slots=True)
 class _Frame:
     """A frame that is no repetition, as long as its window is open.
 
     Attributes:
-        ab: (h, w, 2) as predicted.
+        a: (h, w) a* as predicted.
+        b: (h, w) b* as predicted.
         lightness: (h, w) L*.
         gray: (h, w) uint8 of it, for flow.
         noise: Standard deviation of the grain in L*.
-        mean: (h, w, 2) forward mean.
-        count: (h, w) samples in it.
+        mean: Forward mean.
+        back: (h, w, 2) flow to the frame before.
+        back_trust: (h, w) of that frame's pixels, along `back`.
         onward: (h, w, 2) flow to the next frame, once that is known.
         trust: (h, w) of the next frame's pixels, along `onward`.
     """
 
-    ab: Floats
+    a: Floats
+    b: Floats
     lightness: Floats
     gray: Bytes
     noise: float
-    mean: Floats
-    count: Floats
+    mean: _Mean
+    back: Floats | None = None
+    back_trust: Floats | None = None
     onward: Floats | None = None
     trust: Floats | None = None
 
@@ -213,19 +235,14 @@ class _Shot:
         self.frames: deque[tuple[int, _Frame]] = deque()  # by frame number within the shot
         self.places: deque[int] = deque()  # all frames not yet given out, held ones too
         self.last: _Frame | None = None  # seen, that is; carries the forward mean
+        self.carried: _Mean | None = None  # weighted forward mean of the last frame given out
         self.color: _Color | None = None  # last given out
 
     def push(self, place: int, ab: Floats, lightness: Floats) -> list[_Color]:
         """Take a frame; give what is finished."""
-        frame = _Frame(
-            ab=np.ascontiguousarray(ab.transpose(1, 2, 0)),
-            lightness=lightness,
-            gray=_gray(lightness),
-            noise=_grain(lightness),
-            mean=np.empty(0, np.float32),
-            count=np.ones(lightness.shape, np.float32),
-        )
-        frame.mean = frame.ab
+        a, b = (np.ascontiguousarray(plane) for plane in ab)
+        alone = _Mean(a, b, np.ones(a.shape, np.float32))
+        frame = _Frame(a, b, lightness, _gray(lightness), _grain(lightness), alone)
         if self.last is not None:
             if self.last.lightness.shape != lightness.shape:
                 raise ValueError(
@@ -250,17 +267,14 @@ class _Shot:
     def _link(self, before: _Frame, frame: _Frame) -> None:
         """Carry the forward mean on, and remember how to come back."""
         config = self.config
-        onward = dis_flow(before.gray, frame.gray, cast(FlowPreset, config.flow))
-        back = invert_flow(onward, rounds=2)
+        before.onward = dis_flow(before.gray, frame.gray, cast(FlowPreset, config.flow))
+        frame.back = invert_flow(before.onward, rounds=2)
         noise = max(before.noise, frame.noise)
         tau = min(config.tau_most, max(config.tau, config.noise_factor * noise))
-        state = np.dstack((before.mean, before.count, before.lightness))
-        moved = warp(state, back)
-        trust = _trust(frame.lightness, moved[..., 3], tau, config.pulse)
-        frame.count = np.minimum(1 + trust * moved[..., 2], np.float32(config.n_most))
-        frame.mean = _blend(frame.ab, moved[..., :2], frame.count)
-        before.onward = onward
-        ahead = warp(frame.lightness[..., None], onward)[..., 0]
+        moved, lightness = before.mean.moved(frame.back, before.lightness)
+        frame.back_trust = _trust(frame.lightness, lightness, tau, config.pulse)
+        frame.mean = self._add(frame, frame.back_trust, moved, None)
+        ahead = warp(frame.lightness[..., None], before.onward)[..., 0]
         before.trust = _trust(before.lightness, ahead, tau, config.pulse)
 
     def _window(self, place: int) -> list[_Color]:
@@ -270,20 +284,21 @@ class _Shot:
 
     def _finish(self, end: int) -> list[_Color]:
         """Give out all frames before number `end`."""
+        frames = [frame for _, frame in self.frames]
+        count = sum(place < end for place, _ in self.frames)
+        weights: list[Floats | None] = [None] * len(frames)
+        backward = self._backward(frames, weights)
+        forward = [frame.mean for frame in frames]
+        if self.config.outlier > 0:
+            both = (_join(*all_, None) for all_ in zip(frames, forward, backward, strict=True))
+            weights = [self._weight(frame, mean) for frame, mean in zip(frames, both, strict=True)]
+            backward = self._backward(frames, weights)
+            forward = self._forward(frames[:count], weights)
         steady: dict[int, _Color] = {}
-        mean: Floats | None = None
-        count: Floats | None = None
-        for place, frame in reversed(self.frames):
-            if mean is None or count is None or frame.onward is None or frame.trust is None:
-                mean, count = frame.ab, np.ones(frame.lightness.shape, np.float32)
-            else:
-                moved = warp(np.dstack((mean, count, count)), frame.onward)
-                count = np.minimum(1 + frame.trust * moved[..., 2], np.float32(self.config.n_most))
-                mean = _blend(frame.ab, moved[..., :2], count)
-            if place < end:
-                steady[place] = _Color(_join(frame, mean, count), frame.lightness)
-        while self.frames and self.frames[0][0] < end:
-            self.frames.popleft()
+        for i in range(count):
+            place, frame = self.frames.popleft()
+            joined = _join(frame, forward[i], backward[i], weights[i])
+            steady[place] = _Color(np.stack((joined.a, joined.b)), frame.lightness)
         colors = []
         while self.places and self.places[0] < end:
             place = self.places.popleft()
@@ -292,19 +307,74 @@ class _Shot:
             colors.append(self.color)
         return colors
 
+    def _add(self, frame: _Frame, trust: Floats, moved: _Mean, weight: Floats | None) -> _Mean:
+        """The frame's own sample added to the mean brought to it."""
+        count = trust * moved.count
+        most = np.float32(self.config.n_most)
+        if weight is None:
+            count += np.float32(1)
+            np.minimum(count, most, out=count)
+            share = 1 / count
+        else:
+            count += weight
+            np.minimum(count, most, out=count)
+            share = weight / count
+        a = moved.a + share * (frame.a - moved.a)
+        b = moved.b + share * (frame.b - moved.b)
+        return _Mean(a, b, count)
 
-def _blend(ab: Floats, mean: Floats, count: Floats) -> Floats:
-    """`ab / n + (1 - 1 / n) mean`."""
-    share = (1 / count)[..., None]
-    return mean + share * (ab - mean)
+    def _backward(self, frames: list[_Frame], weights: list[Floats | None]) -> list[_Mean]:
+        """Means from the last of the frames back to each."""
+        means: list[_Mean] = []
+        for frame, weight in zip(reversed(frames), reversed(weights), strict=True):
+            if not means or frame.onward is None or frame.trust is None:
+                means.append(_Mean(frame.a, frame.b, _own(frame, weight)))
+            else:
+                moved, _ = means[-1].moved(frame.onward, frame.lightness)
+                means.append(self._add(frame, frame.trust, moved, weight))
+        return means[::-1]
+
+    def _forward(self, frames: list[_Frame], weights: list[Floats | None]) -> list[_Mean]:
+        """Weighted means from the beginning of the shot to each of the frames given out."""
+        means = []
+        for frame, weight in zip(frames, weights, strict=False):
+            if self.carried is None or frame.back is None or frame.back_trust is None:
+                self.carried = _Mean(frame.a, frame.b, _own(frame, weight))
+            else:
+                moved, _ = self.carried.moved(frame.back, frame.lightness)
+                self.carried = self._add(frame, frame.back_trust, moved, weight)
+            means.append(self.carried)
+        return means
+
+    def _weight(self, frame: _Frame, mean: _Mean) -> Floats:
+        """(h, w) in 0..1: how much a sample counts that is so far from its neighbors in time."""
+        away = np.square(frame.a - mean.a)
+        away += np.square(frame.b - mean.b)
+        away *= np.float32(1 / self.config.outlier**2)
+        away += np.float32(1)
+        return np.reciprocal(away, out=away)
 
 
-def _join(frame: _Frame, mean: Floats, count: Floats) -> Floats:
-    """Both means by their counts, the frame's own sample once; (2, h, w)."""
-    total = frame.count + count - 1
-    joined = frame.count[..., None] * frame.mean + count[..., None] * mean - frame.ab
-    joined /= total[..., None]
-    return np.ascontiguousarray(joined.transpose(2, 0, 1))
+def _own(frame: _Frame, weight: Floats | None) -> Floats:
+    return np.ones(frame.a.shape, np.float32) if weight is None else weight
+
+
+def _merge(*planes: Floats) -> Floats:
+    return cast(Floats, cv2.merge(planes))
+
+
+def _join(frame: _Frame, forward: _Mean, backward: _Mean, weight: Floats | None) -> _Mean:
+    """Both means by their counts, the frame's own sample once."""
+    own = np.float32(1) if weight is None else weight
+    total = forward.count + backward.count - own
+    first: Floats = forward.count / total
+    second: Floats = backward.count / total
+    itself: Floats = own / total
+    return _Mean(
+        first * forward.a + second * backward.a - itself * frame.a,
+        first * forward.b + second * backward.b - itself * frame.b,
+        total,
+    )
 
 
 def _trust(lightness: Floats, moved: Floats, tau: float, pulse: float) -> Floats:
