@@ -26,7 +26,7 @@ __all__ = ["IDS_OF_A_SHOT", "ShotTracks"]
 IDS_OF_A_SHOT = 100_000  # identities of shot s are s times this and up: the same however divided
 _GAP_TRUST = 0.05  # weight of an interpolated box against a detection of score 1
 _LEAST_SIDE_PX = 2.0
-_MOST_MISSED_LOOKS = 2
+_MOST_MISSED_LOOKS = 3  # in a gap that is filled however long it is
 
 
 @dataclass(frozen=True, slots=True)
