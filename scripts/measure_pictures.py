@@ -79,6 +79,7 @@ def _color(
 
 
 def main() -> None:
+    """Command line."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--weights", default="starter")
     parser.add_argument("--photos")

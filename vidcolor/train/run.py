@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import cv2
@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 from vidcolor.errors import ConfigError
 from vidcolor.models.registry import create_model
 from vidcolor.models.weights import save_weights
-from vidcolor.schema import to_dict, to_toml
+from vidcolor.schema import load, read_toml, to_dict, to_toml
 from vidcolor.train.checkpoint import read_state, write_state
 from vidcolor.train.data import DataConfig, Pictures, TrainBatches
 from vidcolor.train.degrade import DegradeConfig
@@ -142,11 +142,12 @@ def train(config: TrainConfig) -> Iterator[Progress]:
     """
     folder = Path(config.run.folder)
     folder.mkdir(parents=True, exist_ok=True)
-    text = to_toml(config)
     kept = folder / "config.toml"
-    if kept.exists() and (folder / _STATE).exists() and kept.read_text(encoding="utf-8") != text:
-        raise ConfigError(f"{folder} holds a run with other settings; give another run.folder")
-    kept.write_text(text, encoding="utf-8")
+    if (folder / _STATE).exists() and kept.exists():
+        before = load(TrainConfig, read_toml(kept), str(kept))
+        if replace(before, card=config.card) != config:
+            raise ConfigError(f"{folder} holds a run with other settings; give another run.folder")
+    kept.write_text(to_toml(config), encoding="utf-8")
 
     torch.manual_seed(config.data.seed)
     model = create_model(config.model.name, width=config.model.width)
