@@ -370,6 +370,25 @@ def test_damage_in_the_middle_is_noticed(tmp_path, name, codec, options) -> None
     assert "damaged" in refused(film.path)
 
 
+@pytest.mark.parametrize(
+    ("codec", "pix_fmt", "options"),
+    [
+        ("mjpeg", "yuvj420p", {}),
+        ("libx264", "yuv420p", {"g": "10", "crf": "5"}),
+        ("mpeg4", "yuv420p", {"g": "10", "q": "2"}),
+    ],
+)
+def test_a_few_wrong_bytes_inside_a_picture_are_noticed(tmp_path, codec, pix_fmt, options) -> None:
+    film = make_video(tmp_path / "a.mkv", codec=codec, pix_fmt=pix_fmt, options=options, frames=30)
+    with av.open(str(film.path)) as container:
+        payload = [bytes(p) for p in container.demux() if p.size][15]
+    data = bytearray(film.path.read_bytes())
+    at = data.index(payload) + len(payload) // 2
+    data[at : at + 8] = b"\xff" * 8
+    film.path.write_bytes(bytes(data))
+    assert "damaged" in refused(film.path)
+
+
 def test_damage_between_pictures_is_noticed(tmp_path) -> None:
     """Matroska readers skip to the next cluster in silence."""
     film = make_video(tmp_path / "a.mkv", frames=60, options={"level": "3"}, size=(96, 128))

@@ -73,9 +73,9 @@ class OtherStreams:
 
     @property
     def container_options(self) -> dict[str, str]:
-        """Options for the output container, so that it keeps metadata and dispositions."""
+        """Options for the output container, so that it keeps metadata of any name."""
         if self._kind == "matroska":
-            return {"default_mode": "passthrough"}
+            return {}
         custom = sorted({key.lower() for key in self._film_metadata()} - _MP4_FILM_KEYS)
         if not custom:
             return {}

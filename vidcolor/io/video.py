@@ -37,7 +37,6 @@ _MATRICES: dict[int, Matrix] = {
 _UNSPECIFIED = 2
 _FULL, _LIMITED = 2, 1
 _HDR = {16: "PQ", 18: "HLG"}
-_CHECKED = ("ffv1", "mjpeg")  # every frame stands alone: a decoder's complaint is always damage
 _COLOR_SHARE = 0.02
 _SD_LINES = 576
 _BAD_START_PACKETS = 500
@@ -322,8 +321,6 @@ class VideoReader:
         context = stream.codec_context
         if not context.is_open:
             stream.thread_type = "AUTO"
-            if context.name in _CHECKED:
-                context.options = {"err_detect": "crccheck+explode"}
         reached: int | None = None
         clean = False
         passed_over = 0
