@@ -83,23 +83,24 @@ def _grid(height: int, width: int) -> Floats:
     return grid
 
 
-def warp(image: Floats, flow: Floats) -> Floats:
-    """Backward warp: `result(p) = image(p + flow(p))`, bilinear, the border repeated.
+def warp(image: Floats, flow: Floats, cubic: bool = False) -> Floats:
+    """Backward warp: `result(p) = image(p + flow(p))`, the border repeated.
 
     Args:
         image: (H, W, C) float32, any number of channels.
         flow: (H, W, 2) float32 (x, y) in pixels.
+        cubic: Interpolate by cubics, which overshoot a little at edges, but do not blur what is
+            warped again and again; else bilinear.
 
     Returns:
         (H, W, C) float32.
     """
     place = _grid(*flow.shape[:2]) + flow
+    kind = cv2.INTER_CUBIC if cubic else cv2.INTER_LINEAR
     parts = []
     for first in range(0, image.shape[2], 4):  # remap takes four channels at once
         part = np.ascontiguousarray(image[..., first : first + 4])
-        moved = cv2.remap(
-            part, place, cast(Any, None), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-        )
+        moved = cv2.remap(part, place, cast(Any, None), kind, borderMode=cv2.BORDER_REPLICATE)
         parts.append(np.reshape(cast(Array, moved), part.shape))  # OpenCV drops a single channel
     return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=2)
 

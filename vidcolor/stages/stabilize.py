@@ -56,8 +56,8 @@ class StabilizeConfig:
     n_most: int = 10
     outlier: float = 12.0
     pulse: float = 4.0
-    window_frames: int = 16
-    lookahead_frames: int = 24
+    window_frames: int = 24
+    lookahead_frames: int = 16
     flow: str = "medium"
 
     def __post_init__(self) -> None:
@@ -190,9 +190,9 @@ class _Mean:
     b: Floats
     count: Floats
 
-    def moved(self, flow: Floats, other: Floats) -> tuple[_Mean, Floats]:
+    def moved(self, flow: Floats, other: Floats, cubic: bool) -> tuple[_Mean, Floats]:
         """The mean along `flow`, and another plane with it."""
-        planes = cv2.split(warp(_merge(self.a, self.b, self.count, other), flow))
+        planes = cv2.split(warp(_merge(self.a, self.b, self.count, other), flow, cubic))
         a, b, count, moved = cast(tuple[Floats, ...], planes)
         return _Mean(a, b, count), moved
 
@@ -231,6 +231,7 @@ class _Shot:
 
     def __init__(self, config: StabilizeConfig) -> None:
         self.config = config
+        self._single = config.outlier == 0  # the first pass is all; else it only finds outliers
         self.begun = False
         self.frames: deque[tuple[int, _Frame]] = deque()  # by frame number within the shot
         self.places: deque[int] = deque()  # all frames not yet given out, held ones too
@@ -271,7 +272,7 @@ class _Shot:
         frame.back = invert_flow(before.onward, rounds=2)
         noise = max(before.noise, frame.noise)
         tau = min(config.tau_most, max(config.tau, config.noise_factor * noise))
-        moved, lightness = before.mean.moved(frame.back, before.lightness)
+        moved, lightness = before.mean.moved(frame.back, before.lightness, self._single)
         frame.back_trust = _trust(frame.lightness, lightness, tau, config.pulse)
         frame.mean = self._add(frame, frame.back_trust, moved, None)
         ahead = warp(frame.lightness[..., None], before.onward)[..., 0]
@@ -289,7 +290,7 @@ class _Shot:
         weights: list[Floats | None] = [None] * len(frames)
         backward = self._backward(frames, weights)
         forward = [frame.mean for frame in frames]
-        if self.config.outlier > 0:
+        if not self._single:
             both = (_join(*all_, None) for all_ in zip(frames, forward, backward, strict=True))
             weights = [self._weight(frame, mean) for frame, mean in zip(frames, both, strict=True)]
             backward = self._backward(frames, weights)
@@ -309,7 +310,9 @@ class _Shot:
 
     def _add(self, frame: _Frame, trust: Floats, moved: _Mean, weight: Floats | None) -> _Mean:
         """The frame's own sample added to the mean brought to it."""
-        count = trust * moved.count
+        # cubics undershoot
+        count: Floats = np.maximum(moved.count, np.float32(0), dtype=np.float32)
+        count *= trust
         most = np.float32(self.config.n_most)
         if weight is None:
             count += np.float32(1)
@@ -330,7 +333,8 @@ class _Shot:
             if not means or frame.onward is None or frame.trust is None:
                 means.append(_Mean(frame.a, frame.b, _own(frame, weight)))
             else:
-                moved, _ = means[-1].moved(frame.onward, frame.lightness)
+                cubic = self._single or weight is not None
+                moved, _ = means[-1].moved(frame.onward, frame.lightness, cubic)
                 means.append(self._add(frame, frame.trust, moved, weight))
         return means[::-1]
 
@@ -341,7 +345,7 @@ class _Shot:
             if self.carried is None or frame.back is None or frame.back_trust is None:
                 self.carried = _Mean(frame.a, frame.b, _own(frame, weight))
             else:
-                moved, _ = self.carried.moved(frame.back, frame.lightness)
+                moved, _ = self.carried.moved(frame.back, frame.lightness, cubic=True)
                 self.carried = self._add(frame, frame.back_trust, moved, weight)
             means.append(self.carried)
         return means
