@@ -311,7 +311,7 @@ class _Shot:
     def _add(self, frame: _Frame, trust: Floats, moved: _Mean, weight: Floats | None) -> _Mean:
         """The frame's own sample added to the mean brought to it."""
         # cubics undershoot
-        count: Floats = np.maximum(moved.count, np.float32(0), dtype=np.float32)
+        count = np.maximum(moved.count, np.zeros((), np.float32))
         count *= trust
         most = np.float32(self.config.n_most)
         if weight is None:

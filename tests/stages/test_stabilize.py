@@ -1,0 +1,274 @@
+import dataclasses
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from vidcolor.errors import ConfigError
+from vidcolor.records import Chroma, Colored, FrameBatch, Tracks, VideoInfo
+from vidcolor.stages.stabilize import Hold, StabilizeConfig, Stabilizer
+
+SIZE = (48, 64)
+INFO = VideoInfo(*SIZE)
+QUICK = StabilizeConfig(window_frames=6, lookahead_frames=4, flow="fast")
+
+
+def _moving(count, seed=0, speed=1):
+    """Texture drifting by whole pixels: (N, 2, h, w) a*b* and (N, 1, h, w) L*."""
+    rng = np.random.default_rng(seed)
+    width = SIZE[1] + count * speed
+    smooth = cv2.GaussianBlur(rng.normal(0, 1, (SIZE[0], width, 3)).astype(np.float32), (0, 0), 4)
+    smooth /= smooth.std(axis=(0, 1))
+    places = [i * speed for i in range(count)]
+    frames = np.stack([smooth[:, x : x + SIZE[1]] for x in places]).transpose(0, 3, 1, 2)
+    lightness = np.clip(55 + 15 * frames[:, :1], 5, 95)
+    return 15 * frames[:, 1:], lightness
+
+
+def _jitter(count, sigma=6.0, seed=1):
+    rng = np.random.default_rng(seed)
+    coarse = rng.normal(0, 1, (count, 2, 4, 5)).astype(np.float32)
+    fine = torch.nn.functional.interpolate(torch.from_numpy(coarse), SIZE, mode="bicubic")
+    return (sigma * fine / fine.std()).numpy()
+
+
+def _batches(ab, lightness, size=5, shot=0, index=0, held=None):
+    ab = torch.from_numpy(np.ascontiguousarray(ab, np.float32))
+    lightness = torch.from_numpy(np.ascontiguousarray(lightness, np.float32))
+    luma = torch.zeros(len(ab), 1, *SIZE, dtype=torch.uint8)
+    marks = None if held is None else torch.tensor(held)
+    for i in range(0, len(ab), size):
+        part = slice(i, min(i + size, len(ab)))
+        frames = FrameBatch(
+            luma[part],
+            tuple(range(index + part.start, index + part.stop)),
+            INFO,
+            index=index + i,
+            shot=shot,
+            start=i,
+            held=None if marks is None else marks[part],
+        )
+        yield Colored(frames, Tracks.empty(), Chroma(ab[part], lightness[part]))
+
+
+def _ab(colored):
+    return torch.cat([c.chroma.ab for c in colored]).numpy()
+
+
+def _steady(ab, lightness, config=QUICK, size=5, held=None):
+    return _ab(Stabilizer(config)(_batches(ab, lightness, size, held=held)))
+
+
+def _error(ab, true):
+    return float(np.sqrt(np.mean((ab - true)[:, :, 6:-6, 6:-6] ** 2)))
+
+
+def test_jitter_on_a_moving_texture_is_taken_away():
+    true, lightness = _moving(40)
+    damaged = true + _jitter(40)
+    config = StabilizeConfig()
+    steady = _steady(damaged, lightness, config)
+    assert _error(damaged, true) > 5
+    # two means of up to ten samples, one in common: at best the root of 19
+    assert _error(steady[8:-8], true[8:-8]) < _error(damaged, true) / 2.5
+    flicker = np.abs(np.diff(damaged - true, axis=0)).mean()
+    assert np.abs(np.diff(steady - true, axis=0)).mean() < flicker / 10
+
+
+def test_motion_is_followed():
+    true, lightness = _moving(30, speed=2)
+    steady = _steady(true, lightness, StabilizeConfig())
+    plain = np.stack([true[max(0, i - 9) : i + 10].mean(axis=0) for i in range(30)])
+    assert _error(steady, true) < 2
+    assert _error(steady, true) < _error(plain, true) / 5
+
+
+def test_steady_color_is_left_alone():
+    true, lightness = _moving(1)
+    true, lightness = true.repeat(20, axis=0), lightness.repeat(20, axis=0)
+    assert _error(_steady(true, lightness), true) < 1e-3
+
+
+def test_mean_of_few_frames_by_hand():
+    # nothing moves, no outliers: each frame is the mean of all that count
+    lightness = np.full((3, 1, *SIZE), 50.0)
+    ab = np.zeros((3, 2, *SIZE))
+    ab[:, 0] += np.array([3.0, 0.0, 9.0])[:, None, None]
+    config = dataclasses.replace(QUICK, outlier=0.0)
+    np.testing.assert_allclose(_steady(ab, lightness, config)[:, 0], 4, atol=1e-4)
+    # counts of at most 2: forward 3, 1.5, 5.25; backward 3.75, 4.5, 9
+    config = dataclasses.replace(config, n_most=2)
+    expected = [
+        (1 * 3 + 2 * 3.75 - 3) / 2,
+        (2 * 1.5 + 2 * 4.5 - 0) / 3,
+        (2 * 5.25 + 1 * 9 - 9) / 2,
+    ]
+    steady = _steady(ab, lightness, config)[:, 0, 20, 20]
+    np.testing.assert_allclose(steady, expected, atol=1e-4)
+
+
+def test_a_frame_that_loses_its_color_counts_less():
+    true, lightness = _moving(1)
+    true, lightness = np.full_like(true, 30).repeat(21, axis=0), lightness.repeat(21, axis=0)
+    damaged = true.copy()
+    damaged[5::6] *= 0.3
+    plain = _steady(damaged, lightness, dataclasses.replace(StabilizeConfig(), outlier=0.0))
+    robust = _steady(damaged, lightness, StabilizeConfig())
+    assert np.abs(robust - true).mean() < 0.5 * np.abs(plain - true).mean()
+
+
+def test_color_that_changes_with_light_passes():
+    # a lamp is switched on in one half: lightness and color jump together
+    _, lightness = _moving(1)
+    lightness = lightness.repeat(24, axis=0)
+    ab = np.full((24, 2, *SIZE), 5.0)
+    lightness[12:, :, :, 32:] += 20
+    ab[12:, :, :, 32:] = 35
+    steady = _steady(ab, lightness, StabilizeConfig())
+    lit = steady[:, :, :, 40:]
+    assert np.abs(lit[:12] - 5).max() < 1
+    assert np.abs(lit[12:] - 35).max() < 1
+
+
+def test_exposure_pulse_does_not_end_the_mean():
+    true, lightness = _moving(24)
+    damaged = true + _jitter(24)
+    pulsed = lightness + 2.5 * (np.arange(24) % 2)[:, None, None, None]
+    calm, restless = (_steady(damaged, x, StabilizeConfig()) for x in (lightness, pulsed))
+    assert _error(restless, true) < 1.3 * _error(calm, true)
+
+
+def test_grain_widens_the_gate():
+    true, lightness = _moving(24)
+    damaged = true + _jitter(24)
+    grainy = lightness + np.random.default_rng(2).normal(0, 3, lightness.shape)
+    narrow = dataclasses.replace(StabilizeConfig(), noise_factor=0.0, tau=1.5)
+    wide = dataclasses.replace(narrow, noise_factor=3.0)
+    errors = [_error(_steady(damaged, grainy, config), true) for config in (narrow, wide)]
+    assert errors[1] < 0.8 * errors[0]
+
+
+def test_nothing_crosses_a_cut():
+    first, lightness_1 = _moving(13, seed=0)
+    second, lightness_2 = _moving(11, seed=5)
+    second, lightness_2 = second + 40, lightness_1[:11] * 0 + lightness_2
+    together = [*_batches(first, lightness_1), *_batches(second, lightness_2, shot=1, index=13)]
+    expected = np.concatenate([_steady(first, lightness_1), _steady(second, lightness_2)])
+    np.testing.assert_array_equal(_ab(Stabilizer(QUICK)(together)), expected)
+
+
+def test_identical_lightness_does_not_join_shots():
+    _, lightness = _moving(1)
+    lightness = lightness.repeat(8, axis=0)
+    red, blue = np.full((8, 2, *SIZE), 30.0), np.full((8, 2, *SIZE), -30.0)
+    together = [*_batches(red, lightness), *_batches(blue, lightness, shot=1, index=8)]
+    steady = _ab(Stabilizer(QUICK)(together))
+    np.testing.assert_allclose(steady[:8], 30, atol=1e-3)
+    np.testing.assert_allclose(steady[8:], -30, atol=1e-3)
+
+
+HELD = [False, True, True, False, False, True] * 5
+
+
+@given(st.integers(1, 31))
+@settings(max_examples=6, deadline=None)
+def test_batch_size_changes_nothing(size):
+    true, lightness = _moving(30)
+    damaged = true + _jitter(30)
+    expected = _steady(damaged, lightness, size=30, held=HELD)
+    np.testing.assert_array_equal(_steady(damaged, lightness, size=size, held=HELD), expected)
+
+
+@pytest.mark.parametrize("count", [1, 2, 5, 6, 9, 10, 11, 12, 17])
+def test_all_frames_come_out_in_order(count):
+    ab, lightness = _moving(count)
+    batches = list(Stabilizer(QUICK)(_batches(ab, lightness, 4)))
+    assert [p for b in batches for p in b.frames.pts] == list(range(count))
+    assert [len(b.frames) for b in batches] == [len(b.chroma) for b in batches]
+    kept = torch.cat([b.chroma.lightness for b in batches])
+    np.testing.assert_allclose(kept.numpy(), lightness, atol=1e-5)
+
+
+def test_single_frame_is_unchanged():
+    ab, lightness = _moving(1)
+    np.testing.assert_array_equal(_steady(ab, lightness), ab.astype(np.float32))
+
+
+@pytest.mark.parametrize("stage", [Stabilizer(QUICK), Hold()])
+def test_held_frames_are_copies(stage):
+    true, lightness = _moving(30)
+    damaged = true + _jitter(30)  # the held ones too, which nobody may see
+    steady = _ab(stage(_batches(damaged, lightness, 4, held=HELD)))
+    for i in range(1, 30):
+        assert np.array_equal(steady[i], steady[i - 1]) == HELD[i]
+
+
+def test_held_frames_count_once():
+    true, lightness = _moving(10)
+    damaged = true + _jitter(10)
+    alone = _steady(damaged, lightness, StabilizeConfig())
+    twice = _steady(
+        damaged.repeat(2, axis=0),
+        lightness.repeat(2, axis=0),
+        StabilizeConfig(),
+        held=[False, True] * 10,
+    )
+    np.testing.assert_allclose(twice[::2], alone, atol=1e-5)
+
+
+def test_hold_changes_nothing_else():
+    ab, lightness = _moving(8)
+    batches = list(_batches(ab, lightness, 3))
+    for before, after in zip(batches, Hold()(batches), strict=True):
+        assert torch.equal(before.chroma.ab, after.chroma.ab)
+
+
+def test_hold_takes_nothing_over_a_cut():
+    ab, lightness = _moving(4)
+    first = list(_batches(ab, lightness, 4))
+    second = list(_batches(ab + 5, lightness, 4, shot=1, index=4, held=[True] * 4))
+    steady = _ab(Hold()(first + second))
+    np.testing.assert_allclose(steady[4:], (ab[:1] + 5).repeat(4, axis=0), atol=1e-5)
+
+
+def test_memory_is_bounded():
+    ab, lightness = _moving(80)
+    taken, given_, most = 0, 0, 0
+
+    def counted():
+        nonlocal taken
+        for batch in _batches(ab, lightness, 4):
+            taken += len(batch.frames)
+            yield batch
+
+    for batch in Stabilizer(QUICK)(counted()):
+        most = max(most, taken - given_)
+        given_ += len(batch.frames)
+    assert given_ == 80
+    assert most <= QUICK.window_frames + QUICK.lookahead_frames + 4
+
+
+def test_tiny_color_of_one_pixel():
+    ab, lightness = np.ones((5, 2, 1, 1)), np.full((5, 1, 1, 1), 50.0)
+    np.testing.assert_allclose(_steady(ab, lightness), 1, atol=1e-5)
+
+
+def test_size_must_stay_within_a_shot():
+    ab, lightness = _moving(4)
+    other = list(_batches(ab[:, :, ::2], lightness[:, :, ::2], 4))
+    with pytest.raises(ValueError, match="changes its size"):
+        list(Stabilizer(QUICK)([*_batches(ab, lightness, 4), *other]))
+
+
+def test_config_is_checked():
+    with pytest.raises(ConfigError, match="tau"):
+        StabilizeConfig(tau=0)
+    with pytest.raises(ConfigError, match="n_most"):
+        StabilizeConfig(n_most=0)
+    with pytest.raises(ConfigError, match="flow must be one of"):
+        StabilizeConfig(flow="raft")
+    with pytest.raises(ConfigError, match="window_frames"):
+        StabilizeConfig(window_frames=0)
