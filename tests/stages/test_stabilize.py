@@ -136,9 +136,21 @@ def test_color_that_changes_with_light_passes():
 def test_exposure_pulse_does_not_end_the_mean():
     true, lightness = _moving(24)
     damaged = true + _jitter(24)
-    pulsed = lightness + 2.5 * (np.arange(24) % 2)[:, None, None, None]
+    pulsed = lightness + 4 * (np.arange(24) % 2)[:, None, None, None]
     calm, restless = (_steady(damaged, x, StabilizeConfig()) for x in (lightness, pulsed))
-    assert _error(restless, true) < 1.3 * _error(calm, true)
+    assert _error(restless, true) < 1.2 * _error(calm, true)
+    strict = _steady(damaged, pulsed, dataclasses.replace(StabilizeConfig(), pulse=0.0))
+    assert _error(strict, true) > 1.2 * _error(calm, true)
+
+
+def test_frames_after_a_window_are_looked_at():
+    lightness = np.full((36, 1, *SIZE), 50.0)
+    jitter = _jitter(36)
+    near = dataclasses.replace(QUICK, lookahead_frames=0)
+    far = dataclasses.replace(QUICK, lookahead_frames=10)
+    last = slice(5, 24, 6)  # the last of each window
+    errors = [_error(_steady(jitter, lightness, c)[last], 0 * jitter[last]) for c in (near, far)]
+    assert errors[1] < 0.85 * errors[0]
 
 
 def test_grain_widens_the_gate():
