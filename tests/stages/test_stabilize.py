@@ -133,6 +133,20 @@ def test_color_that_changes_with_light_passes():
     assert np.abs(lit[12:] - 35).max() < 1
 
 
+def test_new_color_without_new_light_is_learned():
+    _, lightness = _moving(1)
+    lightness = lightness.repeat(48, axis=0)
+    ab = np.full((48, 2, *SIZE), 5.0)
+    ab[24:] = 35
+    steady = _steady(ab, lightness, StabilizeConfig()).mean(axis=(1, 2, 3))
+    # before the jump and after it a frame takes its own side
+    assert steady[23] < 5 + 3
+    assert steady[24] > 35 - 3
+    assert np.abs(steady - ab.mean(axis=(1, 2, 3))).max() < 6
+    single = dataclasses.replace(StabilizeConfig(), outlier=0.0)
+    assert _steady(ab, lightness, single)[23].mean() > 5 + 10
+
+
 def test_exposure_pulse_does_not_end_the_mean():
     true, lightness = _moving(24)
     damaged = true + _jitter(24)

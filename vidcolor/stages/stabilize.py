@@ -114,16 +114,16 @@ class Stabilizer:
     `y_t = x_t / n_t + (1 - 1 / n_t) W(y)`; both are joined by their counts, the frame's own sample
     counted once. Where motion or light is not understood the gate closes, the count falls to 1
     and the frame stands alone, so that what really changes color with its lightness is let
-    through.
+    through. A second round weighs each sample by `1 / (1 + |x - y|^2 / outlier^2)`, so that a
+    frame in which an object pales does not drag the others along; and where past and future
+    disagree, a frame takes the side that it resembles.
 
-    Memory: two windows' worth of frames (`window_frames + lookahead_frames` and a batch); windows
-    begin at fixed frame numbers within the shot, so the batch size changes nothing. Lookahead:
+    Memory: `window_frames + lookahead_frames` and a batch; windows begin at fixed frame numbers within the shot, so the batch size changes nothing. Lookahead:
     `lookahead_frames`; its forgotten tail weighs `(1 - 1 / n_most) ** lookahead_frames`. At a cut
     everything is dropped. Held frames are copies, bit for bit, and cost nothing.
 
-    Reference: running means along motion as in Lai et al., Learning blind video temporal
-    consistency, ECCV 2018 (the warp), and common in film denoising; DIS flow, Kroeger et al.,
-    ECCV 2016.
+    Reference: Lai et al., Learning blind video temporal consistency, ECCV 2018 (warping as a
+    measure of it); Kroeger et al., Fast optical flow using dense inverse search, ECCV 2016.
 
     Args:
         config: How firmly.
@@ -298,7 +298,10 @@ class _Shot:
         steady: dict[int, _Color] = {}
         for i in range(count):
             place, frame = self.frames.popleft()
-            joined = _join(frame, forward[i], backward[i], weights[i])
+            means = forward[i], backward[i]
+            if not self._single:
+                means = self._sides(frame, *means)
+            joined = _join(frame, *means, weights[i])
             steady[place] = _Color(np.stack((joined.a, joined.b)), frame.lightness)
         colors = []
         while self.places and self.places[0] < end:
@@ -350,13 +353,35 @@ class _Shot:
             means.append(self.carried)
         return means
 
+    def _sides(self, frame: _Frame, forward: _Mean, backward: _Mean) -> tuple[_Mean, _Mean]:
+        """Where past and future disagree, the one that the frame resembles counts.
+
+        So that color which changes for good does so at once and not over two windows of a mean.
+        """
+        scale = np.float32(1 / self.config.outlier**2)
+        apart = _distance(forward, backward.a, backward.b) * scale
+        means = []
+        for mean in (forward, backward):
+            strange = _distance(mean, frame.a, frame.b) * scale
+            strange *= apart
+            strange += np.float32(1)
+            # never fewer than the frame's own sample, which is in both
+            means.append(_Mean(mean.a, mean.b, np.maximum(mean.count / strange, np.float32(1))))
+        return means[0], means[1]
+
     def _weight(self, frame: _Frame, mean: _Mean) -> Floats:
         """(h, w) in 0..1: how much a sample counts that is so far from its neighbors in time."""
-        away = np.square(frame.a - mean.a)
-        away += np.square(frame.b - mean.b)
+        away = _distance(mean, frame.a, frame.b)
         away *= np.float32(1 / self.config.outlier**2)
         away += np.float32(1)
         return np.reciprocal(away, out=away)
+
+
+def _distance(mean: _Mean, a: Floats, b: Floats) -> Floats:
+    """(h, w) squared distance in a*b*."""
+    square = np.square(mean.a - a)
+    square += np.square(mean.b - b)
+    return square
 
 
 def _own(frame: _Frame, weight: Floats | None) -> Floats:
