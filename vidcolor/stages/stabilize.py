@@ -118,9 +118,10 @@ class Stabilizer:
     frame in which an object pales does not drag the others along; and where past and future
     disagree, a frame takes the side that it resembles.
 
-    Memory: `window_frames + lookahead_frames` and a batch; windows begin at fixed frame numbers within the shot, so the batch size changes nothing. Lookahead:
-    `lookahead_frames`; its forgotten tail weighs `(1 - 1 / n_most) ** lookahead_frames`. At a cut
-    everything is dropped. Held frames are copies, bit for bit, and cost nothing.
+    Memory: `window_frames + lookahead_frames` and a batch; windows begin at fixed frame numbers
+    within the shot, so the batch size changes nothing. Lookahead: `lookahead_frames`; its
+    forgotten tail weighs `(1 - 1 / n_most) ** lookahead_frames`. At a cut everything is
+    dropped. Held frames are copies, bit for bit, and cost nothing.
 
     Reference: Lai et al., Learning blind video temporal consistency, ECCV 2018 (warping as a
     measure of it); Kroeger et al., Fast optical flow using dense inverse search, ECCV 2016.
