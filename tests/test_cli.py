@@ -302,3 +302,30 @@ def test_a_stopped_run_leaves_no_half_file(weights, tmp_path, kind):
     assert child.returncode == (130 if kind == "SIGINT" else 143)
     assert "Traceback" not in err
     _no_leftovers(tmp_path, "in.mkv")
+
+
+def test_files_for_the_whole_film_serve_a_part(run, tmp_path):
+    film = make_video(tmp_path / "in.mkv", frames=20)
+    rows = [
+        {"frame": i, "pts": i * 40, "boxes": [[i, 8, 30 + i, 40]], "ids": [7]} for i in range(20)
+    ]
+    boxes = tmp_path / "boxes.jsonl"
+    boxes.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    shots = tmp_path / "shots.json"
+    listed = [
+        {"start": 0, "end": 5, "pts": 0},
+        {"start": 6, "end": 11, "pts": 240},
+        {"start": 12, "end": 19, "pts": 480},
+    ]
+    shots.write_text(json.dumps({"shots": listed}))
+    part = ("--start", "0.32", "--duration", "0.4", "--shots", shots)
+    code, _, err = run(
+        "detect", film.path, tmp_path / "part.jsonl", "--detector", f"boxes:{boxes}", *part
+    )
+    assert code == 0, err
+    seen = [json.loads(line) for line in (tmp_path / "part.jsonl").read_text().splitlines()]
+    assert [row["pts"] for row in seen] == list(range(320, 720, 40))
+    assert [row["boxes"][0][0] for row in seen] == list(range(8, 18))
+    code, out, err = run("shots", film.path, *part)
+    assert code == 0, err
+    assert [shot["start"] for shot in json.loads(out)["shots"]] == [0, 4]

@@ -4,7 +4,8 @@
      "labels": ["person"], "ids": [1]}
 
 `frame` counts from the start of the film, boxes are in pixels of the coded frame. `pts`, `time`,
-`scores`, `labels` and `ids` may be left out; where `ids` are given they are obeyed.
+`scores`, `labels` and `ids` may be left out; where `ids` are given they are obeyed. A part of a
+film (`--start`) finds its place by `pts`.
 """
 
 from __future__ import annotations
@@ -90,12 +91,14 @@ class BoxesFile:
 
     def __call__(self, frames: Iterable[FrameBatch]) -> Iterator[Detected]:
         """Lay the boxes beside the frames."""
-        first, past = None, 0
+        skipped: int | None = None
+        past = 0
         for batch in frames:
-            first = batch.index if first is None else first
-            past = batch.index + len(batch)
-            yield self._of_batch(batch)
-        if first is not None and self._rows and max(self._rows) >= past:
+            if skipped is None:
+                skipped = self._skipped(batch)
+            past = skipped + batch.index + len(batch)
+            yield self._of_batch(batch, skipped)
+        if skipped is not None and self._rows and max(self._rows) >= past:
             # not an error: the film may have been cut short on purpose
             _log.warning(
                 "%s: has boxes up to frame %d, the film came up to frame %d",
@@ -104,17 +107,22 @@ class BoxesFile:
                 past - 1,
             )
 
-    def _of_batch(self, batch: FrameBatch) -> Detected:
+    def _skipped(self, batch: FrameBatch) -> int:
+        """Frames of the film before the first batch, where only a part of the film is read."""
+        frames = (frame for frame, row in self._rows.items() if row.pts == batch.pts[0])
+        return next(frames, batch.index) - batch.index
+
+    def _of_batch(self, batch: FrameBatch, skipped: int) -> Detected:
         boxes, scores, labels, places, ids = [], [], [], [], []
         height, width = batch.info.size
         for i in range(len(batch)):
-            row = self._rows.get(batch.index + i)
+            row = self._rows.get(skipped + batch.index + i)
             if row is None:
                 continue
             if row.pts is not None and row.pts != batch.pts[i]:
                 raise self._error(
                     row.line,
-                    f"frame {batch.index + i} has pts {batch.pts[i]} in this film, "
+                    f"frame {skipped + batch.index + i} has pts {batch.pts[i]} in this film, "
                     f"not {row.pts}; is it another film's?",
                 )
             for k, (x0, y0, x1, y1) in enumerate(row.boxes):

@@ -302,7 +302,14 @@ def _listed_cuts(
     frames: Iterable[FrameBatch], shots: Sequence[Shot], path: str | None
 ) -> Iterator[tuple[FrameBatch, list[bool]]]:
     starts = {shot.start: shot for shot in shots}
+    times = {shot.pts for shot in shots}
+    part: bool | None = None  # of a film: frames have other numbers than in the file
     for batch in frames:
+        if part is None:
+            part = None not in times and batch.pts[0] > (shots[0].pts or 0)
+        if part:
+            yield batch, [i + batch.index > 0 and pts in times for i, pts in enumerate(batch.pts)]
+            continue
         marks = []
         for i, pts in enumerate(batch.pts):
             number = batch.index + i
