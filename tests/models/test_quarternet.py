@@ -10,7 +10,7 @@ from vidcolor.records import Rois
 @pytest.fixture(scope="module")
 def net():
     torch.manual_seed(0)
-    model = create_model("quarternet", width=8)
+    model = create_model("quarternet", width=8, instance_share=1.0)
     torch.nn.init.normal_(model.head.weight, std=0.3)
     return model.eval()
 
@@ -87,7 +87,7 @@ def test_weight_fades_an_instance(net, weight):
 
 
 def test_every_parameter_learns():
-    model = create_model("quarternet", width=8)
+    model = create_model("quarternet", width=8, instance_share=1.0)
     torch.nn.init.normal_(model.head.weight)
     model(torch.rand(2, 1, 64, 64) * 100).square().mean().backward()
     still = [name for name, p in model.named_parameters() if p.grad is None or not p.grad.any()]

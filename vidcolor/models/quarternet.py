@@ -76,7 +76,7 @@ class QuarterNet(nn.Module):
         self,
         width: int = 64,
         depth: int = 1,
-        instance_share: float = 1.0,
+        instance_share: float = 0.5,
         feather: float = 0.15,
     ) -> None:
         super().__init__()
@@ -150,9 +150,9 @@ class QuarterNet(nn.Module):
         return ab.index_add(0, rois.frame, share * placed) / total
 
 
-@register_model(multiple=32, weights="starter", rois=True, short_side=256, crop=128)
+@register_model(multiple=32, weights="starter", rois=True, short_side=192, crop=128)
 def quarternet(
-    width: int = 64, depth: int = 1, instance_share: float = 1.0, feather: float = 0.15
+    width: int = 64, depth: int = 1, instance_share: float = 0.5, feather: float = 0.15
 ) -> QuarterNet:
     """QuarterNet; 5.7 million parameters at width 64."""
     return QuarterNet(width, depth, instance_share, feather)
