@@ -25,8 +25,9 @@ from vidcolor.io.video import VideoReader
 from vidcolor.pipeline import Pipeline
 from vidcolor.records import FrameBatch
 from vidcolor.schema import load, merge, put
-from vidcolor.stages.cut import list_shots, shots_to_json
+from vidcolor.stages.cut import list_shots
 from vidcolor.stages.detect import boxes_line
+from vidcolor.stages.shots_file import shots_to_json
 
 __all__ = [
     "Job",

@@ -283,8 +283,9 @@ def _colorize(args: argparse.Namespace, extra: Sequence[str]) -> int:
         done = job.run(bar)
     seconds = time.monotonic() - started
     _log.info(
-        "%s: %d %ss in %s, %.1f a second",
-        args.output, done, job.unit, _clock(seconds), done / max(seconds, 1e-6),
+        "%s: %d %s%s in %s, %.1f a second",
+        args.output, done, job.unit, "" if done == 1 else "s", _clock(seconds),
+        done / max(seconds, 1e-6),
     )  # fmt: skip
     return 0
 

@@ -10,15 +10,8 @@ from hypothesis import strategies as st
 
 from vidcolor.errors import ConfigError, GuidanceError
 from vidcolor.records import ColorSpec, FrameBatch, VideoInfo
-from vidcolor.stages.cut import (
-    CutConfig,
-    FindShots,
-    NoCut,
-    Shot,
-    list_shots,
-    read_shots,
-    shots_to_json,
-)
+from vidcolor.stages.cut import CutConfig, FindShots, NoCut, list_shots
+from vidcolor.stages.shots_file import Shot, read_shots, shots_to_json
 
 SIZE = (90, 160)
 INFO = VideoInfo(*SIZE, rate=Fraction(25), time_base=Fraction(1, 25))
