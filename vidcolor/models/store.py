@@ -104,9 +104,16 @@ _KNOWN = (
         name="starter",
         kind="colorizer",
         model="quarternet",
-        license="see model card",
+        license="MIT (docs/starter.md)",
         source="trained by this project (configs/train/starter.toml)",
-        files=(WeightFile("starter.safetensors"),),
+        files=(
+            WeightFile(
+                "starter.safetensors",
+                None,
+                "4414530da9e71ff6762fafb93b45901f2ed8ef46a8ebf625ad4f3c1cf611100f",
+                11_557_456,
+            ),
+        ),
         notes="comes with the package",
         shipped=True,
     ),
