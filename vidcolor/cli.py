@@ -13,7 +13,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -50,6 +50,7 @@ class _Bar:
 
     def __init__(self, total: int | None, unit: str, quiet: bool) -> None:
         self._bar: Any = None
+        self._around = ExitStack()
         self._quiet = quiet
         self._unit = unit
         self._total = total
@@ -57,8 +58,12 @@ class _Bar:
         self._started = self._said = time.monotonic()
         if not quiet and sys.stderr.isatty():
             from tqdm import tqdm
+            from tqdm.contrib.logging import logging_redirect_tqdm
 
-            self._bar = tqdm(total=total, unit=unit, dynamic_ncols=True, smoothing=0.1)
+            self._bar = self._around.enter_context(
+                tqdm(total=total, unit=unit, dynamic_ncols=True, smoothing=0.1)
+            )
+            self._around.enter_context(logging_redirect_tqdm())
 
     def __call__(self, count: int) -> None:
         self._done += count
@@ -80,8 +85,7 @@ class _Bar:
         return self
 
     def __exit__(self, *error: object) -> None:
-        if self._bar is not None:
-            self._bar.close()
+        self._around.close()
 
 
 def _clock(seconds: float) -> str:

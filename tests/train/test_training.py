@@ -7,8 +7,10 @@ import numpy as np
 import pytest
 import torch
 
+from vidcolor import cli
 from vidcolor.errors import ConfigError, MediaError
 from vidcolor.models.registry import create_model
+from vidcolor.models.weights import load_model, read_card
 from vidcolor.schema import load
 from vidcolor.train.data import DataConfig, Pictures, TrainBatches, ab_of, lightness_of
 from vidcolor.train.degrade import DegradeConfig, degrade, gray_signal
@@ -155,3 +157,28 @@ def test_missing_shards_are_named(tmp_path):
     (tmp_path / "bad.tar").write_bytes(b"nonsense" * 100)
     with pytest.raises(MediaError, match=r"bad\.tar: not a readable tar"):
         Pictures((str(tmp_path / "bad.tar"),))
+
+
+def test_the_command_trains_resumes_and_exports(tmp_path, capsys):
+    shard = _shard(tmp_path / "a.tar")
+    config = tmp_path / "run.toml"
+    config.write_text(
+        f'[data]\ntrain = ["{shard}"]\nval = ["{shard}"]\nsizes = [32]\nbatch_size = 2\n'
+        "workers = 0\n[model]\nwidth = 8\n[fit]\nsteps = 4\nwarmup = 1\n"
+        f'[run]\nfolder = "{tmp_path / "run"}"\nval_side = 32\n[card]\nlicense = "mine"\n'
+    )
+    target = tmp_path / "out.safetensors"
+    for _ in range(2):  # the second time there is nothing left to do
+        assert cli.main(["train", "--config", str(config), "--export", str(target)]) == 0
+    model, name = load_model(target)
+    assert name == "quarternet"
+    mean = torch.load(tmp_path / "run" / "last.pt", weights_only=True)["mean"]
+    torch.testing.assert_close(
+        model.state_dict()["head.weight"], mean["module.head.weight"], atol=1e-3, rtol=1e-3
+    )
+    card = read_card(target)
+    assert (card["steps"], card["license"]) == (4, "mine")
+    assert card["validation"]["short_side"] == 32
+    capsys.readouterr()
+    assert cli.main(["train", "--config", str(config), "--fit.stps", "9"]) == 2
+    assert "did you mean --fit.steps?" in capsys.readouterr().err
