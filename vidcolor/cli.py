@@ -329,7 +329,7 @@ def _weights(args: argparse.Namespace, extra: Sequence[str]) -> int:
     from vidcolor.models import store as w
 
     if args.action == "list":
-        sys.stdout.write(_table(w) + "\n")
+        sys.stdout.write(f"{_table(w)}\nfetched and imported files are kept in {w.cache_dir()}\n")
     elif args.action == "path":
         sys.stdout.write(f"{w.cache_dir()}\n")
     elif args.action == "fetch":
