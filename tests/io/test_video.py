@@ -313,7 +313,7 @@ def test_encrypted(tmp_path) -> None:
         options={"g": "10"},
     )
     message = refused(film.path)
-    assert "encrypted" in message
+    assert "is encrypted" in message
 
 
 @pytest.mark.parametrize(

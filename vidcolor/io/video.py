@@ -331,8 +331,13 @@ class VideoReader:
                 packet = next(packets, None)
                 if packet is None:
                     break
+                if packet.has_sidedata("encryption_info"):
+                    # some of the noise might pass for a picture
+                    raise MediaError(f"{self.path}: is encrypted; give a copy without protection")
                 frames = packet.decode()
             except (av.error.FFmpegError, ValueError, OSError) as error:
+                if isinstance(error, MediaError):
+                    raise
                 failure = error
                 if clean or passed_over >= _BAD_START_PACKETS or isinstance(error, EOFError):
                     raise MediaError(self._damaged(reached, reason(error))) from error
@@ -368,7 +373,7 @@ class VideoReader:
     def _undecodable(self, failure: BaseException) -> str:
         name = self._stream.codec_context.name
         return (
-            f"{self.path}: no frame of its {name} picture can be decoded: encrypted or damaged "
+            f"{self.path}: no frame of its {name} picture can be decoded: it is damaged "
             f"({reason(failure)})"
         )
 
