@@ -329,3 +329,15 @@ def test_files_for_the_whole_film_serve_a_part(run, tmp_path):
     code, out, err = run("shots", film.path, *part)
     assert code == 0, err
     assert [shot["start"] for shot in json.loads(out)["shots"]] == [0, 4]
+
+
+def test_a_signal_that_was_swallowed_is_raised_again_by_the_next_progress():
+    import signal
+
+    stop = cli._Stop()
+    bar = cli._Bar(10, "frame", True, stop)
+    bar(1)
+    with pytest.raises(KeyboardInterrupt):
+        stop(signal.SIGINT, None)
+    with pytest.raises(KeyboardInterrupt):
+        bar(1)

@@ -11,6 +11,7 @@ import functools
 import logging
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -45,11 +46,33 @@ class _Parser(argparse.ArgumentParser):
         raise _Usage(f"{message}\n{self.format_usage().strip()}")
 
 
+class _Stop:
+    """Remembers Ctrl-C and SIGTERM, so that half files are removed as after an error.
+
+    What a signal raises can be lost in code that swallows every error; whoever counts progress
+    raises it again by `check`.
+    """
+
+    def __init__(self) -> None:
+        self._number: int | None = None
+
+    def __call__(self, number: int, frame: object) -> None:
+        self._number = number
+        self.check()
+
+    def check(self) -> None:
+        if self._number == signal.SIGINT:
+            raise KeyboardInterrupt
+        if self._number is not None:
+            raise SystemExit(128 + self._number)
+
+
 class _Bar:
     """Progress: a bar on a terminal, a line now and then elsewhere, nothing when quiet."""
 
-    def __init__(self, total: int | None, unit: str, quiet: bool) -> None:
+    def __init__(self, total: int | None, unit: str, quiet: bool, stop: _Stop) -> None:
         self._bar: Any = None
+        self._stop = stop
         self._around = ExitStack()
         self._quiet = quiet
         self._unit = unit
@@ -66,6 +89,7 @@ class _Bar:
             self._around.enter_context(logging_redirect_tqdm())
 
     def __call__(self, count: int) -> None:
+        self._stop.check()
         self._done += count
         if self._bar is not None:
             self._bar.update(count)
@@ -283,7 +307,7 @@ def _colorize(args: argparse.Namespace, extra: Sequence[str]) -> int:
     with _download(args.quiet) as download:
         job = api.open_job(args.input, args.output, config, download)
     started = time.monotonic()
-    with _Bar(job.total, job.unit, args.quiet) as bar:
+    with _Bar(job.total, job.unit, args.quiet, args.stop) as bar:
         done = job.run(bar)
     seconds = time.monotonic() - started
     _log.info(
@@ -300,7 +324,7 @@ def _detect(args: argparse.Namespace, extra: Sequence[str]) -> int:
 
     with _download(args.quiet) as download:
         rows = api.detect_rows(args.input, config, download)
-    with _Bar(None, "frame", args.quiet) as bar:
+    with _Bar(None, "frame", args.quiet, args.stop) as bar:
         api.write_text(args.output, _counted(rows, bar), args.overwrite)
     return 0
 
@@ -309,7 +333,7 @@ def _shots(args: argparse.Namespace, extra: Sequence[str]) -> int:
     config = _config(args, extra)
     from vidcolor import api
 
-    with _Bar(None, "frame", args.quiet) as bar:
+    with _Bar(None, "frame", args.quiet, args.stop) as bar:
         text = api.find_shots(args.input, config, bar)
     if args.output:
         api.write_text(args.output, [text], args.overwrite)
@@ -357,7 +381,7 @@ def _train(args: argparse.Namespace, extra: Sequence[str]) -> int:
         c.put(flags, known[name].path, c.parse(text, known[name]))
     data = c.merge(c.read_toml(args.config), flags)
     config = c.load(TrainConfig, data, str(args.config))
-    with _Bar(config.fit.steps, "step", args.quiet) as bar:
+    with _Bar(config.fit.steps, "step", args.quiet, args.stop) as bar:
         shown = 0
         for progress in train(config):
             bar(progress.report.step - shown)
@@ -414,9 +438,18 @@ def _configure_logging(quiet: bool) -> None:
     logging.getLogger("vidcolor").setLevel(logging.WARNING if quiet else logging.INFO)
 
 
-def _terminated(number: int, frame: object) -> NoReturn:
-    """SIGTERM ends the program like an error, so that half files are removed."""
-    raise SystemExit(128 + number)
+@contextmanager
+def _signals(stop: _Stop) -> Iterator[None]:
+    """Ctrl-C and SIGTERM go to `stop` (only the main thread may ask for that)."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _line(text: str) -> None:
@@ -445,8 +478,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             root.print_help()
             return 2
         _configure_logging(getattr(args, "quiet", False))
-        signal.signal(signal.SIGTERM, _terminated)
-        return int(args.run(args, extra))
+        args.stop = _Stop()
+        with _signals(args.stop):
+            return int(args.run(args, extra))
     except _Usage as error:
         _line(str(error))
         return 2
