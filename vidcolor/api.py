@@ -24,7 +24,7 @@ from vidcolor.io.target import Target
 from vidcolor.io.video import VideoReader
 from vidcolor.pipeline import Pipeline
 from vidcolor.records import FrameBatch
-from vidcolor.schema import load, merge, put
+from vidcolor.schema import load, merge, put, to_dict
 from vidcolor.stages.cut import list_shots
 from vidcolor.stages.detect import boxes_line
 from vidcolor.stages.shots_file import shots_to_json
@@ -57,8 +57,6 @@ def make_config(base: Config | None = None, **options: Any) -> Config:
     Raises:
         ConfigError: For an unknown key, a wrong type or a value out of range.
     """
-    from vidcolor.schema import to_dict
-
     data: dict[str, Any] = {}
     for key, value in options.items():
         if key == "stabilize" and isinstance(value, bool):
