@@ -8,7 +8,8 @@ cases (`e2e`, `demo`) need Pillow, which vidcolor itself does not. The exit stat
 is exceeded.
 
 A trimmed fixture (scripts/record_parity_excerpt.py) may name a `stride` in a case: outputs are
-then stored at every `stride`-th row and column only.
+then stored at every `stride`-th row and column only. An archive without an index is one case, whose
+kind is told by its arrays.
 """
 
 from __future__ import annotations
@@ -27,6 +28,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vidcolor.color.bins import (
+    annealed_mean,
+    gamut_bins,
+    rebalance,
+    smooth_prior,
+    soft_encode,
+)
 from vidcolor.color.lab import lab_to_rgb, rgb_to_lab
 from vidcolor.models import objective
 from vidcolor.models.instcolor import FUSIONS, PUBLISHED, InstColor, WeightGenerator, instance_maps
@@ -34,13 +42,19 @@ from vidcolor.models.layers import AB_SCALE
 from vidcolor.models.placement import LEVELS, Placement, choose_boxes, rows
 from vidcolor.models.siggraph17 import Siggraph17
 from vidcolor.records import Hints, Rois
+from vidcolor.train.adversary import Adversary, PatchCritic
+from vidcolor.train.losses import color_classes
 
 # largest error allowed, from the page that describes the fixtures
 TANH, MAPS, LOGITS, AB, LAB, RGB = 1e-4, 1e-3, 1e-3, 1e-2, 2e-6, 2e-5
 LOSS, GRADIENT, ROUNDING = 1e-4, 1e-2, 1e-6
+BINS, BINS_FLOAT32, SCORES = 1e-9, 1e-4, 1e-4
 
 Array = np.ndarray[Any, Any]
 Case = dict[str, Any]
+
+# an array that only archives of this kind have, for those without an index
+BARE = {"enc5": "bins", "ddcolor_disc_out": "discriminators"}
 
 
 @dataclass(frozen=True)
@@ -88,6 +102,18 @@ def recipe(salt: str, tag: str, key: str, shape: tuple[int, ...]) -> Array:
         value = 1 + 0.5 * u
     else:
         raise KeyError(key)
+    return value.astype(np.float32)
+
+
+def fan_in_recipe(salt: str, key: str, shape: tuple[int, ...]) -> Array:
+    """The value of one entry by the formula of the colorizers' fixtures, float32."""
+    seed = zlib.crc32(f"{salt}/{key}".encode())
+    raw = np.random.PCG64(seed).random_raw(int(np.prod(shape)))
+    x = (2 * ((raw >> np.uint64(11)) * 2.0**-53) - 1).reshape(shape)
+    if len(shape) > 1:
+        value = x * np.sqrt(6 / np.prod(shape[1:]))
+    else:
+        value = 1 + 0.2 * x if key.endswith("weight") else 0.1 * x
     return value.astype(np.float32)
 
 
@@ -153,17 +179,25 @@ class Fixture:
 
     def __init__(self, path: str) -> None:
         self.arrays = np.load(path)
-        index = json.loads(str(self.arrays["index_json"]))
-        self.salt: str = index["meta"]["salt"]
+        self.bare = "index_json" not in self.arrays
+        if self.bare:
+            kinds = (kind for array, kind in BARE.items() if array in self.arrays)
+            index = {"meta": {}, "cases": [{"name": "all", "kind": next(kinds, "unknown")}]}
+        else:
+            index = json.loads(str(self.arrays["index_json"]))
+        self.salt: str = index["meta"].get("salt", "")
         self.cases: dict[str, Case] = {case["name"]: case for case in index["cases"]}
+
+    def _key(self, case: Case, name: str) -> str:
+        return name if self.bare else f"{case['name']}/{name}"
 
     def has(self, case: Case, name: str) -> bool:
         """Whether the case has this array."""
-        return f"{case['name']}/{name}" in self.arrays
+        return self._key(case, name) in self.arrays
 
     def get(self, case: Case, name: str) -> Array:
         """An array of the case."""
-        return self.arrays[f"{case['name']}/{name}"]
+        return self.arrays[self._key(case, name)]
 
     def tensor(self, case: Case, name: str) -> Tensor:
         """An array of the case as a tensor."""
@@ -451,9 +485,83 @@ def check_demo(fix: Fixture, case: Case) -> Iterator[Error]:
     yield Error("rgb", difference(rgb, fix.get(case, "rgb")), 1e-4)
 
 
+def check_bins(fix: Fixture, case: Case) -> Iterator[Error]:
+    """Encoding and decoding of the 313 bins, rebalancing, and the loss."""
+    centers = gamut_bins().double()
+    ab = fix.tensor(case, "ab").double()
+    for k in (5, 10):
+        clear = fix.get(case, f"gap{k}") > 1e-6  # elsewhere the order of equal distances counts
+        theirs = fix.get(case, f"enc{k}")[clear]
+        for kind, limit in ((torch.float64, BINS), (torch.float32, BINS_FLOAT32)):
+            numbers, shares = soft_encode(ab.to(kind)[..., None, None], centers, k)
+            empty = torch.zeros(len(ab), len(centers), 1, 1, dtype=kind)
+            dense = empty.scatter(1, numbers, shares)[clear][..., 0, 0]
+            yield Error(f"enc{k}/{str(kind)[6:]}", difference(dense, theirs), limit)
+    logits = fix.tensor(case, "logits")[..., None, None]
+    # the mode is the mean of a very low temperature
+    for name, temperature in (
+        ("mean_T1", 1.0),
+        ("anneal_T038", 0.38),
+        ("anneal_scale2606", 1 / 2.606),
+        ("mode", 1e-4),
+    ):
+        ours = annealed_mean(logits, centers, temperature)[..., 0, 0]
+        yield Error(name, difference(ours, fix.get(case, name)), BINS)
+    prior = fix.tensor(case, "prior")
+    released, smoothed = rebalance(prior), smooth_prior(prior, centers)
+    yield Error("weights_release", difference(released, fix.get(case, "weights_release")), BINS)
+    yield Error("prior_smoothed", difference(smoothed, fix.get(case, "prior_smoothed")), BINS)
+    ours = rebalance(smoothed)
+    yield Error("weights_smoothed", difference(ours, fix.get(case, "weights_smoothed")), BINS)
+    target = ab[: len(logits), :, None, None]
+    weight = fix.get(case, "ce_weight")
+    for row, plain in enumerate(fix.get(case, "ce").tolist()):
+        pixel = slice(row, row + 1)
+        ours = float(color_classes(logits[pixel], target[pixel], centers))
+        yield Error("ce", relative(ours, plain), BINS)
+        weighted = float(color_classes(logits[pixel], target[pixel], centers, released))
+        yield Error("ce_weight", relative(weighted, plain * weight[row]), BINS)
+    mean = float(color_classes(logits, target, centers, released))
+    theirs = float(fix.get(case, "weighted_ce_mean"))
+    yield Error("weighted_ce_mean", relative(mean, theirs), BINS)
+
+
+def check_critic(fix: Fixture, case: Case) -> Iterator[Error]:
+    """PatchGAN scores and losses, batch norm with the batch at hand."""
+    critic = PatchCritic(case["layers"], case["width"], case["norm"])
+    state = {
+        key: torch.from_numpy(
+            fan_in_recipe(fix.salt, key.replace("layers", "model"), tuple(value.shape))
+        )
+        for key, value in critic.state_dict().items()
+    }
+    critic.load_state_dict(state)
+    lightness, true, pred = (
+        fix.tensor(case, name).float() for name in ("lightness", "ab_true", "ab_pred")
+    )
+    pred.requires_grad_()
+    yield Error("scores", difference(critic(lightness, true), fix.get(case, "scores")), SCORES)
+    for kind in ("least_squares", "vanilla"):
+        game = Adversary(critic, kind)
+        losses = game.critic_losses(lightness, pred, true)
+        for name, value in losses.items():
+            theirs = float(fix.get(case, f"{kind}/{name}"))
+            yield Error(f"{kind}/{name}", relative(float(value), theirs), LOSS)
+        with torch.enable_grad():
+            loss = game.generator_loss(lightness, pred)
+            (gradient,) = torch.autograd.grad(loss, pred)
+        theirs = float(fix.get(case, f"{kind}/generator"))
+        yield Error(f"{kind}/generator", relative(float(loss.detach()), theirs), LOSS)
+        theirs = float(fix.get(case, f"{kind}/gradnorm"))
+        ours = float(gradient.double().norm())
+        yield Error(f"{kind}/gradnorm", relative(ours, theirs), GRADIENT)
+
+
 CHECKS: dict[str, Callable[[Fixture, Case], Iterator[Error]]] = {
+    "bins": check_bins,
     "boxinfo": check_boxinfo,
     "color": check_color,
+    "critic": check_critic,
     "demo": check_demo,
     "e2e": check_e2e,
     "grad": check_grad,

@@ -16,7 +16,7 @@ from vidcolor.models.weights import save_weights
 def options(tmp_path_factory):
     torch.manual_seed(1)
     model = create_model("quarternet", width=8)
-    torch.nn.init.normal_(model.head.weight, std=0.4)
+    torch.nn.init.normal_(model.fusion.last.head.weight, std=0.4)
     path = tmp_path_factory.mktemp("weights") / "small.safetensors"
     save_weights(path, model, "quarternet", {"width": 8}, {})
     return {"weights": str(path), "detector": "none", "colorize": {"short_side": 64}}

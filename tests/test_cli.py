@@ -14,6 +14,7 @@ import torch
 from media import cut_off, make_video, read_luma, read_packets
 
 from vidcolor import cli
+from vidcolor.cli.terminal import Bar, Stop
 from vidcolor.models.registry import create_model
 from vidcolor.models.weights import save_weights
 
@@ -23,7 +24,7 @@ def weights(tmp_path_factory):
     """A small network with strong colors."""
     torch.manual_seed(1)
     model = create_model("quarternet", width=8)
-    torch.nn.init.normal_(model.head.weight, std=0.4)
+    torch.nn.init.normal_(model.fusion.last.head.weight, std=0.4)
     path = tmp_path_factory.mktemp("weights") / "small.safetensors"
     save_weights(path, model, "quarternet", {"width": 8}, {"license": "none"})
     return path
@@ -334,8 +335,8 @@ def test_files_for_the_whole_film_serve_a_part(run, tmp_path):
 def test_a_signal_that_was_swallowed_is_raised_again_by_the_next_progress():
     import signal
 
-    stop = cli._Stop()
-    bar = cli._Bar(10, "frame", True, stop)
+    stop = Stop()
+    bar = Bar(10, "frame", True, stop)
     bar(1)
     with pytest.raises(KeyboardInterrupt):
         stop(signal.SIGINT, None)

@@ -4,7 +4,8 @@ import pytest
 
 from vidcolor.config import SHORT_NAMES, Config
 from vidcolor.schema import leaves, load, read_toml, to_dict, to_toml
-from vidcolor.train.run import TrainConfig
+from vidcolor.train.config import TrainConfig
+from vidcolor.train.plan import plan
 
 FILES = sorted((Path(__file__).parents[1] / "configs").rglob("*.toml"))
 
@@ -13,7 +14,7 @@ FILES = sorted((Path(__file__).parents[1] / "configs").rglob("*.toml"))
 def test_every_file_loads_and_changes_something(path):
     data = read_toml(path)
     if path.parent.name == "train":
-        assert load(TrainConfig, data).fit.steps > 0
+        assert all(run.fit.steps > 0 for run in plan(data))
     else:
         assert load(Config, data) != Config()
 
@@ -36,3 +37,19 @@ def test_every_setting_is_explained():
 def test_short_names_name_settings():
     known = {leaf.path for leaf in leaves(Config)}
     assert set(SHORT_NAMES.values()) <= known
+
+
+def test_the_published_procedure_is_that_of_its_scripts():
+    """Su et al., CVPR 2020: rates and epochs of the published scripts; delta one a*b* unit."""
+    full, instance, fusion = plan(read_toml(next(f for f in FILES if "paper" in f.stem)))
+    assert [run.fit.lr for run in (full, instance, fusion)] == [5e-4, 5e-4, 5e-5]
+    assert [run.data.batch_size for run in (full, instance, fusion)] == [16, 16, 1]
+    assert {run.phase.delta for run in (full, instance, fusion)} == {1.0}
+    pictures = 118_287
+    for run, constant, decay in ((full, 100, 50), (instance, 100, 50), (fusion, 10, 20)):
+        epoch = pictures // run.data.batch_size
+        assert run.fit.constant == constant * epoch
+        assert run.fit.steps == (constant + decay) * epoch
+    assert full.phase.start_from == "siggraph17-retrained"
+    assert instance.phase.start_from == full.run.folder
+    assert fusion.phase.start_from == instance.run.folder

@@ -55,7 +55,8 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype:
         ]
     if device.type == "cuda":
         return torch.bfloat16 if torch.cuda.is_bf16_supported(False) else torch.float16
-    if device.type == "cpu" and torch.cpu.get_capabilities().get("amx_bf16", False):
+    units = torch.cpu.get_capabilities() if device.type == "cpu" else {}
+    if units.get("amx_bf16") or units.get("avx512_bf16"):
         return torch.bfloat16
     return torch.float32
 

@@ -1,18 +1,71 @@
 import math
+import sys
+import types
 
 import numpy as np
 import pytest
 import scipy.spatial.distance
+import skimage.color
 import skimage.metrics
+import torch
 
 from vidcolor.color.measure import (
+    BEST_PSNR,
+    Comparison,
+    Level,
+    Quality,
     chroma_instability,
     color_consistency,
     colorfulness,
+    colorfulness_difference,
+    delta_e_2000,
     jensen_shannon,
+    lpips_distance,
+    mean_chroma,
     psnr,
+    ssim,
     visible,
 )
+from vidcolor.color.measure.perceptual import _network
+from vidcolor.errors import WeightsError
+
+# Sharma, Wu, Dalal 2005, table 1: two L*a*b* and their difference to four decimals
+SHARMA = """
+50.0000 2.6772 -79.7751 50.0000 0.0000 -82.7485 2.0425
+50.0000 3.1571 -77.2803 50.0000 0.0000 -82.7485 2.8615
+50.0000 2.8361 -74.0200 50.0000 0.0000 -82.7485 3.4412
+50.0000 -1.3802 -84.2814 50.0000 0.0000 -82.7485 1.0000
+50.0000 -1.1848 -84.8006 50.0000 0.0000 -82.7485 1.0000
+50.0000 -0.9009 -85.5211 50.0000 0.0000 -82.7485 1.0000
+50.0000 0.0000 0.0000 50.0000 -1.0000 2.0000 2.3669
+50.0000 -1.0000 2.0000 50.0000 0.0000 0.0000 2.3669
+50.0000 2.4900 -0.0010 50.0000 -2.4900 0.0009 7.1792
+50.0000 2.4900 -0.0010 50.0000 -2.4900 0.0010 7.1792
+50.0000 2.4900 -0.0010 50.0000 -2.4900 0.0011 7.2195
+50.0000 2.4900 -0.0010 50.0000 -2.4900 0.0012 7.2195
+50.0000 -0.0010 2.4900 50.0000 0.0009 -2.4900 4.8045
+50.0000 -0.0010 2.4900 50.0000 0.0010 -2.4900 4.8045
+50.0000 -0.0010 2.4900 50.0000 0.0011 -2.4900 4.7461
+50.0000 2.5000 0.0000 50.0000 0.0000 -2.5000 4.3065
+50.0000 2.5000 0.0000 73.0000 25.0000 -18.0000 27.1492
+50.0000 2.5000 0.0000 61.0000 -5.0000 29.0000 22.8977
+50.0000 2.5000 0.0000 56.0000 -27.0000 -3.0000 31.9030
+50.0000 2.5000 0.0000 58.0000 24.0000 15.0000 19.4535
+50.0000 2.5000 0.0000 50.0000 3.1736 0.5854 1.0000
+50.0000 2.5000 0.0000 50.0000 3.2972 0.0000 1.0000
+50.0000 2.5000 0.0000 50.0000 1.8634 0.5757 1.0000
+50.0000 2.5000 0.0000 50.0000 3.2592 0.3350 1.0000
+60.2574 -34.0099 36.2677 60.4626 -34.1751 39.4387 1.2644
+63.0109 -31.0961 -5.8663 62.8187 -29.7946 -4.0864 1.2630
+61.2901 3.7196 -5.3901 61.4292 2.2480 -4.9620 1.8731
+35.0831 -44.1164 3.7933 35.0232 -40.0716 1.5901 1.8645
+22.7233 20.0904 -46.6940 23.0331 14.9730 -42.5619 2.0373
+36.4612 47.8580 18.3852 36.2715 50.5065 21.2231 1.4146
+90.8027 -2.0831 1.4410 91.1528 -1.6435 0.0447 1.4441
+90.9257 -0.5406 -0.9208 88.6381 -0.8985 -0.7239 1.5381
+6.7747 -0.2908 -2.4247 5.8714 -0.0985 -2.2286 0.6377
+2.0776 0.0795 -1.1350 0.9033 -0.0636 -0.5514 0.9082
+"""
 
 
 def _picture(seed, low=0, high=256):
@@ -96,3 +149,165 @@ def test_colorfulness_by_hand():
     half = flat.copy()
     half[:2] = [20, 80, 30]
     assert colorfulness(half) == pytest.approx(60 + 0.3 * 20)
+
+
+def test_ssim_agrees_with_scikit_image():
+    a = _picture(2)
+    near = np.clip(a.astype(int) + np.random.default_rng(3).integers(-30, 31, a.shape), 0, 255)
+    near = near.astype(np.uint8)
+    how = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
+    expected = skimage.metrics.structural_similarity(a, near, channel_axis=-1, **how)
+    assert 0.5 < expected < 0.98
+    assert ssim(near, a) == pytest.approx(expected, abs=1e-9)
+    gray = skimage.metrics.structural_similarity(a[..., 0], near[..., 0], **how)
+    assert ssim(near[..., 0], a[..., 0]) == pytest.approx(gray, abs=1e-9)
+    assert ssim(a, a) == pytest.approx(1)
+
+
+def test_ssim_refuses_what_is_smaller_than_its_window():
+    small = np.zeros((10, 40, 3), np.uint8)
+    with pytest.raises(ValueError, match="11 x 11"):
+        ssim(small, small)
+    with pytest.raises(ValueError, match="uint8"):
+        ssim(np.zeros((20, 20)), np.zeros((20, 20)))
+
+
+@pytest.mark.parametrize("line", SHARMA.split("\n")[1:-1])
+def test_ciede2000_gives_the_published_differences(line):
+    values = np.array(line.split(), np.float64)
+    assert delta_e_2000(values[:3], values[3:6]) == pytest.approx(values[6], abs=5.1e-5)
+    assert delta_e_2000(values[3:6], values[:3]) == pytest.approx(values[6], abs=5.1e-5)
+
+
+def test_ciede2000_of_pictures_agrees_with_scikit_image():
+    a, b = (skimage.color.rgb2lab(_picture(seed)) for seed in (4, 5))
+    a[0, :5, 1:] = 0  # gray on one side, on both
+    b[0, :3, 1:] = 0
+    found = delta_e_2000(a, b)
+    assert found.shape == (20, 30)
+    np.testing.assert_allclose(found, skimage.color.deltaE_ciede2000(a, b), atol=1e-9)
+    single = delta_e_2000(a.astype(np.float32), b.astype(np.float32))
+    assert single.dtype == np.float32
+    np.testing.assert_allclose(single, found, atol=1e-3)
+
+
+def test_mean_chroma_by_hand():
+    ab = np.zeros((2, 2, 2), np.float32)
+    ab[0, 0], ab[1, 1] = (3, 4), (-6, 8)
+    assert mean_chroma(ab) == pytest.approx(15 / 4)
+
+
+def test_paler_than_the_truth_is_below_zero():
+    flat = np.tile(np.array([80, 20, 30], np.uint8), (4, 4, 1))
+    gray = np.full((4, 4, 3), 90, np.uint8)
+    assert colorfulness_difference(gray, flat) == pytest.approx(-0.3 * math.hypot(60, 20))
+
+
+def _noise(seed, size=(40, 60)):
+    return np.random.default_rng(seed).integers(60, 200, (*size, 3)).astype(np.uint8)
+
+
+def test_a_comparison_measures_each_picture_and_each_box():
+    truths = [_noise(0), _noise(1, (24, 32))]
+    colorings = [{"same": t, "other": np.ascontiguousarray(t[..., ::-1])} for t in truths]
+    boxes = [np.array([[2.4, 3.6, 30.4, 20], [0, 0, 40, 10]]), [[-5, 4, 16, 99]]]
+    whole = Comparison()
+    for truth, colored, box in zip(truths, colorings, boxes, strict=True):
+        whole.add(truth, colored, box)
+    # the second box is lower than the window of SSIM; the others are rounded and cut
+    crops = [truths[0][4:20, 2:30], truths[1][4:24, 0:16]]
+    for level, parts in ((whole.picture, truths), (whole.instance, crops)):
+        assert level.count == 2
+        assert level.rows["same"].psnr == pytest.approx(BEST_PSNR)
+        assert level.rows["same"].delta_e == 0
+        assert level.rows["same"].colorfulness_difference == 0
+        assert level.chroma_share("same") == pytest.approx(1)
+        pairs = [(p, np.ascontiguousarray(p[..., ::-1])) for p in parts]
+        labs = [[skimage.color.rgb2lab(x) for x in pair] for pair in pairs]
+        other = level.rows["other"]
+        expected = np.mean([skimage.metrics.peak_signal_noise_ratio(*pair) for pair in pairs])
+        assert other.psnr == pytest.approx(expected)
+        assert level.gain("other", over="same") == pytest.approx(expected - BEST_PSNR)
+        expected = np.mean([skimage.color.deltaE_ciede2000(*lab).mean() for lab in labs])
+        assert other.delta_e == pytest.approx(expected, abs=1e-3)
+        expected = np.mean([np.linalg.norm(lab[1][..., 1:], axis=2).mean() for lab in labs])
+        assert other.chroma == pytest.approx(expected, abs=1e-3)
+        assert other.ssim == pytest.approx(np.mean([ssim(b, a) for a, b in pairs]))
+        assert other.lpips is None
+        assert level.colorfulness == pytest.approx(np.mean([colorfulness(p) for p in parts]))
+
+
+def test_a_comparison_knows_what_it_has_not_seen():
+    nothing = Comparison()
+    assert nothing.picture is None
+    nothing.add(_noise(0), {"one": _noise(1)})
+    assert nothing.instance is None
+    with pytest.raises(ValueError, match="colorings are"):
+        nothing.add(_noise(0), {"another": _noise(1)})
+
+
+def test_a_comparison_takes_a_perceptual_measure():
+    both = Comparison(lambda pred, target: float(pred.shape[0]))
+    for size in ((40, 60), (20, 60)):
+        both.add(_noise(0, size), {"one": _noise(1, size)}, [[0, 0, 12, 12]])
+    assert both.picture.rows["one"].lpips == 30
+    assert both.instance.rows["one"].lpips == 12
+
+
+def test_gain_and_share_by_hand():
+    gray, colored = Quality(20, 0.9, 9, -30, 0), Quality(21.5, 0.9, 8, -10, 6)
+    level = Level(3, 12.0, 40.0, {"uncolored": gray, "colored": colored})
+    assert level.gain("colored") == 1.5
+    assert level.chroma_share("colored") == 0.5
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """An empty cache of torch hub; the network of LPIPS is looked for anew."""
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.setattr(torch.hub, "_hub_dir", None)
+    _network.cache_clear()
+    yield tmp_path / "hub" / "checkpoints"
+    _network.cache_clear()
+
+
+class _Difference(torch.nn.Module):
+    """Stands in for the package: what it was given can be read off the result."""
+
+    def __init__(self, net, verbose):
+        super().__init__()
+        assert (net, verbose) == ("alex", False)
+
+    def forward(self, first, second):
+        assert first.dtype == torch.float32
+        return (first - second).mean() + 10 * first.shape[2] + 1000 * first.shape[3]
+
+
+def test_lpips_says_which_package_is_missing(cache, monkeypatch):
+    monkeypatch.setitem(sys.modules, "lpips", None)
+    with pytest.raises(WeightsError, match=r"pip install 'vidcolor\[eval\]'"):
+        lpips_distance(_noise(0), _noise(1))
+
+
+def test_lpips_says_which_file_is_missing_and_fetches_nothing(cache, monkeypatch):
+    package = types.ModuleType("lpips")  # without a network: asking for it would fail
+    monkeypatch.setitem(sys.modules, "lpips", package)
+    with pytest.raises(WeightsError) as error:
+        lpips_distance(_noise(0), _noise(1))
+    assert str(cache / "alexnet-owt-7be5be79.pth") in str(error.value)
+    assert "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth" in str(error.value)
+
+
+def test_lpips_is_given_pictures_as_it_wants_them(cache, monkeypatch):
+    package = types.ModuleType("lpips")
+    package.LPIPS = _Difference
+    monkeypatch.setitem(sys.modules, "lpips", package)
+    cache.mkdir(parents=True)
+    (cache / "alexnet-owt-7be5be79.pth").touch()
+    white, black = np.full((80, 90, 3), 255, np.uint8), np.zeros((80, 90, 3), np.uint8)
+    # from -1 to 1 is 2; 80 by 90 stays
+    assert lpips_distance(white, black) == pytest.approx(2 + 800 + 90_000)
+    # 16 by 20 becomes 64 by 80
+    assert lpips_distance(white[:16, :20], black[:16, :20]) == pytest.approx(2 + 640 + 80_000)
+    with pytest.raises(ValueError, match="one shape"):
+        lpips_distance(white, black[:70])

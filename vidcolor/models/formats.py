@@ -237,7 +237,7 @@ def guess_network(tensors: Mapping[str, Tensor]) -> str:
         ("fusion.", "instcolor"),
         ("roi_heads.mask_predictor.", "torchvision's Mask R-CNN"),
         ("roi_heads.box_predictor.", "torchvision's Faster R-CNN"),
-        ("stem.", "quarternet"),
+        ("encoder.stem.", "quarternet"),
     )
     for prefix, name in families:
         if any(key.startswith(prefix) for key in keys):

@@ -19,7 +19,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from vidcolor.errors import ConfigError
 from vidcolor.models.layers import AB_SCALE, MULTIPLE, Trunk, network_input
+from vidcolor.models.objective import class_centers
 from vidcolor.models.placement import Placement, place
 from vidcolor.models.registry import register_model
 from vidcolor.records import Hints, Rois
@@ -230,8 +232,10 @@ class InstColor(nn.Module):
         instance: Net of the crops.
         fusion: Fusion net.
         idle: Parameters whose names start so have no part in `forward`.
+        color_from_classes: False, see `models.registry.ColorClasses`.
     """
 
+    color_from_classes = False
     idle: tuple[str, ...] = (
         "full.model_class.",
         "instance.model_class.",
@@ -318,8 +322,76 @@ class InstColor(nn.Module):
         """
         return self.fusion.fuse(frames, instance_maps(self.instance, crops), placement)
 
+    def part(self, phase: str, classes: bool = False) -> tuple[str, ...]:
+        """Prefixes of the parameters that learn: see `models.registry.Phased`.
+
+        In "fusion" the weight generators and, as in the published code, the last block and the
+        output layer of the fusion net. Where there is no full-image net (`fuse_without_boxes`)
+        the trunk of the fusion net is it.
+        """
+        generators = tuple(f"fusion.{name}." for _, name, _ in FUSIONS)
+        if phase == "full":
+            name = "fusion" if self.full is None else "full"
+            return tuple(f"{name}.{part}" for part in self._whole.learning(classes))
+        if phase == "instance":
+            return tuple(f"instance.{part}" for part in self.instance.learning(classes))
+        if phase == "fusion":
+            return (*generators, "fusion.model10.", "fusion.model_out.")
+        close = [part for part in self.instance.learning(False) if part != "model_out."]
+        trunk = self.fusion.learning(classes)
+        return (*(f"instance.{p}" for p in close), *(f"fusion.{p}" for p in trunk), *generators)
+
+    def inherit(self, phase: str) -> None:
+        """Start a phase from the one before: see `models.registry.Phased`."""
+        if phase == "instance":
+            self.instance.load_state_dict(self._trunk_of_whole())
+        elif phase == "fusion" and self.full is not None:
+            self.fusion.load_state_dict(self.fusion.state_dict() | self._trunk_of_whole())
+
+    def adopt(self, trunk: Mapping[str, Tensor]) -> None:
+        """Take a trunk's weights (those of siggraph17, say) as all three nets."""
+        for net in (self.full, self.instance, self.fusion):
+            if net is not None:
+                net.load_state_dict(net.state_dict() | dict(trunk))
+
+    def answer(
+        self, phase: str, lightness: Tensor, rois: Rois | None = None, hints: Hints | None = None
+    ) -> Tensor:
+        """What a training phase looks at: see `models.registry.Phased`."""
+        if phase in ("full", "instance"):
+            net = self._whole if phase == "full" else self.instance
+            return AB_SCALE * net.predict(network_input(lightness, hints, self.mask_cent))
+        return self(lightness, rois, hints)
+
+    def color_classes(self) -> Tensor:
+        """(529, 2) a*b* of the classes."""
+        return class_centers()
+
+    def answer_classes(
+        self, phase: str, lightness: Tensor, rois: Rois | None = None, hints: Hints | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """(N, 529, H/4, W/4) logits, and color; for "full" and "instance" only.
+
+        Raises:
+            ConfigError: In another phase: the fused maps have no class head.
+        """
+        if phase not in ("full", "instance"):
+            raise ConfigError(f"instcolor has no color classes in the phase {phase!r}")
+        net = self._whole if phase == "full" else self.instance
+        logits, color = net.predict_both(network_input(lightness, hints, self.mask_cent))
+        return logits, AB_SCALE * color
+
+    @property
+    def _whole(self) -> Trunk:
+        """The net of frames without instances."""
+        return self.fusion if self.full is None else self.full
+
+    def _trunk_of_whole(self) -> dict[str, Tensor]:
+        state = self._whole.state_dict()
+        return {key: value for key, value in state.items() if key.startswith("model")}
+
     def _without(self, frames: Tensor) -> Tensor:
-        return (self.fusion if self.full is None else self.full).predict(frames)
+        return self._whole.predict(frames)
 
     def _groups(self, placement: Placement, frames: list[int]) -> list[list[int]]:
         """Frames in groups of at most `instances_at_once` instances, or of one frame."""

@@ -180,6 +180,11 @@ class Trunk(nn.Module):
         conv, tanh = self.model_out
         return tanh(conv(last).float())
 
+    def learning(self, classes: bool) -> tuple[str, ...]:
+        """Prefixes of the trunk's own parameters, with or without the class head."""
+        names = [name for name, _ in self.named_children() if name.startswith("model")]
+        return tuple(f"{name}." for name in names if classes or name != "model_class")
+
     def predict(self, x: Tensor) -> Tensor:
         """(N, 2, H, W) float32 ab in units of 110 of a (N, 4, H, W) input."""
         return self.regress(self.features(x, lambda _, value: value))

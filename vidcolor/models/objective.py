@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 __all__ = [
     "CLASS_STEP",
+    "class_centers",
     "class_to_color",
     "color_class",
     "color_range",
@@ -46,6 +47,11 @@ def class_to_color(number: Tensor) -> Tensor:
     """(N, 2, H, W) float32 a*b* at the center of (N, 1, H, W) class numbers."""
     steps = torch.cat((number // _SIDE, number % _SIDE), dim=1)
     return steps.float() * CLASS_STEP - _LIMIT
+
+
+def class_centers() -> Tensor:
+    """(529, 2) float32 a*b* of all color classes, in the order of their numbers."""
+    return class_to_color(torch.arange(_SIDE * _SIDE).view(1, 1, 1, -1))[0, :, 0].T.contiguous()
 
 
 def mean_color(probabilities: Tensor) -> Tensor:

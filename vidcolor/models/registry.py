@@ -13,7 +13,16 @@ from torch import Tensor, nn
 from vidcolor.errors import ConfigError
 from vidcolor.records import Hints, Rois
 
-__all__ = ["Colorizer", "ModelSpec", "create_model", "list_models", "model_spec", "register_model"]
+__all__ = [
+    "ColorClasses",
+    "Colorizer",
+    "ModelSpec",
+    "Phased",
+    "create_model",
+    "list_models",
+    "model_spec",
+    "register_model",
+]
 
 
 class Colorizer(Protocol):
@@ -35,6 +44,63 @@ class Colorizer(Protocol):
         ...
 
 
+class Phased(Protocol):
+    """A network that learns in phases (Su et al., CVPR 2020, 4.4); always an `nn.Module`.
+
+    The phases are "full" (the net of whole pictures), "instance" (that of close-ups), "fusion"
+    (what joins them) and "finetune" (all that `forward` goes through, at once).
+    """
+
+    def part(self, phase: str, classes: bool = False) -> tuple[str, ...]:
+        """Prefixes of the parameters that learn in `phase`; all others stay as they are.
+
+        Args:
+            phase: See above.
+            classes: With the head of color classes.
+        """
+        ...
+
+    def inherit(self, phase: str) -> None:
+        """Copy what the part of `phase` starts from out of the part of the phase before."""
+        ...
+
+    def answer(
+        self, phase: str, lightness: Tensor, rois: Rois | None = None, hints: Hints | None = None
+    ) -> Tensor:
+        """What the part of `phase` says of pictures or, for "instance", of close-ups.
+
+        Args:
+            phase: See above; "fusion" and "finetune" answer as `forward` does.
+            lightness: As `Colorizer` takes it.
+            rois: Instances, for "fusion" and "finetune".
+            hints: Given colors on the grid of `lightness`.
+
+        Returns:
+            (N, 2, h, w) float32 a*b*.
+        """
+        ...
+
+
+class ColorClasses(Protocol):
+    """A network that can also say how likely each of a set of colors is.
+
+    Attributes:
+        color_from_classes: Its color follows from the classes; otherwise they are a second head.
+    """
+
+    color_from_classes: bool
+
+    def color_classes(self) -> Tensor | None:
+        """(Q, 2) a*b* of the classes; None if this one was built without."""
+        ...
+
+    def answer_classes(
+        self, phase: str, lightness: Tensor, rois: Rois | None = None, hints: Hints | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """(N, Q, h, w) float32 logits, and the (N, 2, h', w') color of `Phased.answer`."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
     """What a colorizer is and can use.
@@ -49,6 +115,7 @@ class ModelSpec:
         short_side: Length of the shorter side of the input when the aspect ratio is kept.
         crop: Side of the square to which instances are resized.
         weights: Name of the weights taken when none are named.
+        stride: Pixels of the input, along each side, to one cell of the answer.
     """
 
     name: str
@@ -60,6 +127,7 @@ class ModelSpec:
     short_side: int
     crop: int
     weights: str
+    stride: int = 1
 
 
 # each module registers one builder of its own name
@@ -77,13 +145,14 @@ def register_model(
     square: int | None = None,
     short_side: int = 256,
     crop: int = 256,
+    stride: int = 1,
 ) -> Callable[[_Builder], _Builder]:
     """Enter a builder function under its own name; see `ModelSpec` for the arguments."""
 
     def enter(builder: _Builder) -> _Builder:
         name = builder.__name__
         _SPECS[name] = ModelSpec(
-            name, builder, multiple, rois, hints, square, short_side, crop, weights
+            name, builder, multiple, rois, hints, square, short_side, crop, weights, stride
         )
         return builder
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from vidcolor.models.layers import AB_SCALE, MULTIPLE, Trunk, network_input
+from vidcolor.models.objective import class_centers
 from vidcolor.models.registry import register_model
 from vidcolor.records import Hints, Rois
 
@@ -33,8 +34,10 @@ class Siggraph17(Trunk):
 
     Attributes:
         idle: Parameters whose names start so have no part in `forward`.
+        color_from_classes: False, see `models.registry.ColorClasses`.
     """
 
+    color_from_classes = False
     idle: tuple[str, ...] = ("model_class.",)
 
     def __init__(self, width: int = 64, mask_cent: float = 0.0) -> None:
@@ -58,6 +61,30 @@ class Siggraph17(Trunk):
             ValueError: If the sizes do not fit.
         """
         return AB_SCALE * self.predict(network_input(lightness, hints, self.mask_cent))
+
+    def part(self, phase: str, classes: bool = False) -> tuple[str, ...]:
+        """Prefixes of the parameters that learn: see `models.registry.Phased`."""
+        return self.learning(classes)
+
+    def inherit(self, phase: str) -> None:
+        """Nothing: there is one net, whatever the phase."""
+
+    def answer(
+        self, phase: str, lightness: Tensor, rois: Rois | None = None, hints: Hints | None = None
+    ) -> Tensor:
+        """What a training phase looks at: `forward`."""
+        return self(lightness, rois, hints)
+
+    def color_classes(self) -> Tensor:
+        """(529, 2) a*b* of the classes."""
+        return class_centers()
+
+    def answer_classes(
+        self, phase: str, lightness: Tensor, rois: Rois | None = None, hints: Hints | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """(N, 529, H/4, W/4) logits, and color."""
+        logits, color = self.predict_both(network_input(lightness, hints, self.mask_cent))
+        return logits, AB_SCALE * color
 
 
 @register_model(multiple=MULTIPLE, weights="siggraph17", hints=True, short_side=256)

@@ -107,7 +107,8 @@ class ColorizeFrames:
     @property
     def uses_rois(self) -> bool:
         """Whether instances make a difference."""
-        return self.spec.rois and self.config.instances
+        able = self.spec.rois and getattr(self.model, "uses_rois", True)
+        return able and self.config.instances
 
     def _rois(self, frames: FrameBatch, tracks: Tracks, fresh: Tensor) -> Rois | None:
         """Close-ups of the instances of fresh frames; `frame` counts fresh frames."""

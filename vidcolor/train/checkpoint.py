@@ -2,26 +2,73 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import torch
 
-from vidcolor.errors import WeightsError
+from vidcolor.errors import MediaError, WeightsError
 
-__all__ = ["read_state", "write_state"]
+__all__ = ["read_state", "write_state", "write_text"]
 
 
 def write_state(path: Path, state: dict[str, Any]) -> None:
-    """Write under another name, flush to disk, rename."""
+    """Write under another name, flush to disk, rename.
+
+    Raises:
+        MediaError: If it cannot be written (the disk is full); what was there before stays.
+    """
+    _replace(path, lambda file: torch.save(state, file))
+
+
+def write_text(path: Path, text: str) -> None:
+    """The same for text.
+
+    Raises:
+        MediaError: If it cannot be written.
+    """
+    _replace(path, lambda file: file.write(text.encode()))
+
+
+def _replace(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     partial = path.with_name(f".{path.name}.partial")
-    with partial.open("wb") as file:
-        torch.save(state, file)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    try:
+        with partial.open("wb") as file:
+            write(file)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+        _flush_names(path.parent)
+    except (OSError, RuntimeError) as error:
+        # torch's writer hides the reason behind a RuntimeError of its own
+        with contextlib.suppress(OSError):
+            partial.unlink()
+        reason = _reason(error)
+        raise MediaError(f"cannot write {path} ({reason}); what was there before stays") from None
+
+
+def _flush_names(folder: Path) -> None:
+    """A rename outlives a loss of power only once its folder is on disk."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _reason(error: BaseException) -> str:
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror
+        cause = cause.__cause__ or cause.__context__
+    return str(error).splitlines()[0]
 
 
 def read_state(path: Path) -> dict[str, Any]:
@@ -33,6 +80,7 @@ def read_state(path: Path) -> dict[str, Any]:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except (OSError, RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as error:
+        reason = str(error).splitlines()[0]
         raise WeightsError(
-            f"{path}: not a readable training state ({error}); remove it to start over"
+            f"{path}: not a readable training state ({reason}); remove it to start over"
         ) from None

@@ -1,182 +1,158 @@
-"""Color pictures from tar shards, as batches that depend only on seed and step."""
+"""Color pictures as batches that depend only on seed and step.
+
+Three views, one for each phase of Su et al. (CVPR 2020, 4.4): "whole" pictures for the full-image
+net, one "instance" of each picture for the instance net, whole pictures with their "instances" for
+the fusion.
+"""
 
 from __future__ import annotations
 
-import tarfile
-from dataclasses import dataclass
-from pathlib import Path
-from typing import NamedTuple
+from collections.abc import Sequence
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from vidcolor.color.lab import rgb_to_lab
 from vidcolor.errors import ConfigError, MediaError
-from vidcolor.train.degrade import DegradeConfig, degrade
+from vidcolor.records import Hints, Rois
+from vidcolor.train.batch import Batch, Pair
+from vidcolor.train.data_config import DataConfig, View
+from vidcolor.train.degrade import DegradeConfig
+from vidcolor.train.planes import ab_of, lightness_of
+from vidcolor.train.sample import Sample, Sampler
+from vidcolor.train.shards import Pictures
 
-__all__ = ["Batch", "DataConfig", "Pictures", "TrainBatches", "ab_of", "lightness_of"]
+__all__ = ["Batch", "DataConfig", "Pictures", "TrainBatches", "View", "ab_of", "lightness_of"]
 
-_SUFFIXES = (".jpg", ".jpeg", ".png")
-_LIGHTNESS = rgb_to_lab(torch.linspace(0, 1, 8192).view(1, 1, -1).expand(1, 3, -1))[0, 0].numpy()
-
-
-@dataclass(frozen=True, slots=True)
-class DataConfig:
-    """Where pictures come from and how they are cut.
-
-    Attributes:
-        train: Shell patterns of tar shards with pictures to train on.
-        val: Shell patterns of tar shards to measure on.
-        sizes: Sides of the square crops; each step draws one.
-        batch_size: Pictures of a step.
-        smallest_crop: Smallest part of the short side that a crop shows.
-        seed: Seed of order, crops and degradation.
-        workers: Processes that prepare batches.
-    """
-
-    train: tuple[str, ...]
-    val: tuple[str, ...] = ()
-    sizes: tuple[int, ...] = (128,)
-    batch_size: int = 64
-    smallest_crop: float = 0.5
-    seed: int = 0
-    workers: int = 1
-
-    def __post_init__(self) -> None:
-        if not 0 < self.smallest_crop <= 1:
-            raise ConfigError(f"smallest_crop must be in (0, 1], not {self.smallest_crop}")
-        if any(size % 32 for size in self.sizes):
-            raise ConfigError(f"sizes must be multiples of 32, not {self.sizes}")
-
-
-class Batch(NamedTuple):
-    """Pictures to learn from.
-
-    Attributes:
-        lightness: (N, 1, S, S) float32 L* of the degraded gray.
-        ab: (N, 2, S/4, S/4) float32 a*b* of the color picture.
-    """
-
-    lightness: Tensor
-    ab: Tensor
-
-
-class Pictures:
-    """Encoded pictures of tar shards, held in memory (a tenth of their decoded size).
-
-    Args:
-        patterns: Shell patterns relative to the working folder; `~` is known.
-
-    Raises:
-        MediaError: If nothing matches or a shard cannot be read.
-    """
-
-    def __init__(self, patterns: tuple[str, ...]) -> None:
-        self.names: list[str] = []
-        self._data: list[bytes] = []
-        for pattern in patterns:
-            base = Path(pattern).expanduser()
-            shards = sorted(Path(base.anchor or ".").glob(str(base.relative_to(base.anchor))))
-            if not shards:
-                raise MediaError(f"{pattern}: no such shard; give tar files with pictures")
-            for shard in shards:
-                self._read(shard)
-
-    def _read(self, shard: Path) -> None:
-        try:
-            with tarfile.open(shard) as archive:
-                for member in archive:
-                    file = archive.extractfile(member)
-                    if file is not None and member.name.lower().endswith(_SUFFIXES):
-                        self.names.append(member.name)
-                        self._data.append(file.read())
-        except (OSError, tarfile.TarError) as error:
-            raise MediaError(f"{shard}: not a readable tar file: {error}") from None
-
-    def __len__(self) -> int:
-        return len(self._data)
-
-    def rgb(self, number: int) -> npt.NDArray[np.uint8]:
-        """Picture `number`, (H, W, 3) uint8 RGB.
-
-        Raises:
-            MediaError: If it cannot be decoded.
-        """
-        picture = cv2.imdecode(np.frombuffer(self._data[number], np.uint8), cv2.IMREAD_COLOR)
-        if picture is None:
-            raise MediaError(f"{self.names[number]}: not a readable picture")
-        return np.ascontiguousarray(picture[:, :, ::-1])
-
-
-def lightness_of(gray: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """L* of gamma-coded sRGB gray in 0..1, by table: within 0.02 of `color.rgb_to_lab`."""
-    return _LIGHTNESS[np.rint(gray * (len(_LIGHTNESS) - 1)).astype(np.uint16)]
-
-
-def ab_of(rgb: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
-    """a*b* (H, W, 2) of gamma-coded sRGB in 0..1 (OpenCV: within 0.5 of the exact value)."""
-    return np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2Lab)[:, :, 1:], np.float32)
+_ORDER = 1  # part of the seed of what order pictures come in; `sample` has the others
 
 
 class TrainBatches(Dataset[Batch]):
     """Batch number `step`, the same for the same seed however training was interrupted.
 
     Pictures are drawn epoch by epoch without repetition, cropped to squares, mirrored, degraded.
+    Picture i of a batch is the same on however many processes the batch is spread.
+
+    Args:
+        pictures: All pictures.
+        config: See `DataConfig`.
+        film: Film effects.
+        view: "whole"; "instance", a box of each picture in place of the picture; "instances",
+            whole pictures with `Batch.rois`. Where instances are wanted, pictures are left out
+            that `DataConfig` says have none.
+        stride: Pixels of the input to a cell of `Batch.ab`; see `ModelSpec.stride`.
+        part: Number of this process and how many there are; each gets an equal slice.
+        pair: Give `Batch.pair`: the later frame of the shard, or the still moved.
+
+    Raises:
+        ConfigError: If the batch cannot be divided, or no picture has instances.
     """
 
-    def __init__(self, pictures: Pictures, config: DataConfig, film: DegradeConfig) -> None:
-        self.pictures = pictures
+    def __init__(
+        self,
+        pictures: Pictures,
+        config: DataConfig,
+        film: DegradeConfig,
+        *,
+        view: View = "whole",
+        stride: int = 4,
+        part: tuple[int, int] = (0, 1),
+        pair: bool = False,
+    ) -> None:
+        rank, world = part
+        if config.batch_size % world:
+            raise ConfigError(
+                f"batch_size {config.batch_size} cannot be divided among {world} processes"
+            )
         self.config = config
-        self.film = film
+        share = config.batch_size // world
+        self._slots = range(rank * share, (rank + 1) * share)
+        self._sampler = Sampler(pictures, config, film, view, stride, pair)
+        self._usable = [n for n in range(len(pictures)) if self._sampler.usable(n)]
+        if not self._usable:
+            raise ConfigError(
+                f"none of {len(pictures)} pictures has a box of score {config.box_score} and "
+                f"{config.smallest_box_px} pixels; build the set with a detector, or set "
+                "data.random_boxes"
+            )
+        self._epoch = -1
+        self._permutation = np.empty(0, np.int64)
 
     def _size(self, step: int) -> int:
         sizes = self.config.sizes
         return sizes[int(np.random.default_rng((self.config.seed, step)).integers(len(sizes)))]
 
-    def _numbers(self, step: int) -> list[int]:
-        count, total = self.config.batch_size, len(self.pictures)
-        places = [divmod(place, total) for place in range(step * count, (step + 1) * count)]
-        return [int(self._order(epoch)[place]) for epoch, place in places]
-
-    def _order(self, epoch: int) -> npt.NDArray[np.int64]:
-        if getattr(self, "_epoch", None) != epoch:
+    def _number(self, place: int) -> int:
+        """The picture at a place of the endless row of epochs."""
+        epoch, place = divmod(place, len(self._usable))
+        if self._epoch != epoch:
             self._epoch = epoch
-            rng = np.random.default_rng((self.config.seed, 1, epoch))
-            self._permutation = rng.permutation(len(self.pictures))
-        return self._permutation
+            rng = np.random.default_rng((self.config.seed, _ORDER, epoch))
+            self._permutation = rng.permutation(len(self._usable))
+        return self._usable[self._permutation[place]]
+
+    def _numbers(self, step: int) -> list[int]:
+        first = step * self.config.batch_size
+        return [self._number(first + slot) for slot in self._slots]
 
     def __getitem__(self, step: int) -> Batch:
-        size = self._size(step)
-        count = self.config.batch_size
-        lightness = np.empty((count, 1, size, size), np.float32)
-        ab = np.empty((count, 2, size // 4, size // 4), np.float32)
-        for i, number in enumerate(self._numbers(step)):
-            rng = np.random.default_rng((self.config.seed, 2, step, i))
-            lightness[i, 0], ab[i] = self._sample(number, size, rng)
-        return Batch(torch.from_numpy(lightness), torch.from_numpy(ab))
+        """The batch of a step.
 
-    def _sample(
-        self, number: int, size: int, rng: np.random.Generator
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-        picture = self.pictures.rgb(number)
-        height, width = picture.shape[:2]
-        side = round(min(height, width) * rng.uniform(self.config.smallest_crop, 1))
-        top = int(rng.integers(height - side + 1))
-        left = int(rng.integers(width - side + 1))
-        crop = picture[top : top + side, left : left + side]
-        if rng.random() < 0.5:
-            crop = crop[:, ::-1]
-        shrink = side > size
-        resized = cv2.resize(
-            np.ascontiguousarray(crop),
-            (size, size),
-            interpolation=cv2.INTER_AREA if shrink else cv2.INTER_LINEAR,
+        Raises:
+            MediaError: If a picture cannot be decoded, or all are too gray.
+        """
+        size = self._size(step)
+        return _batch([self._sample(step, slot, size) for slot in self._slots])
+
+    def _sample(self, step: int, slot: int, size: int) -> Sample:
+        """A sample with color: for gray ones others step in, from the place after the batch on."""
+        place = step * self.config.batch_size + slot
+        # twice as many as there are pictures hold a whole epoch, wherever that begins
+        for attempt in range(2 * len(self._usable) + 1):
+            key = (step, slot, attempt) if attempt else (step, slot)
+            away = self.config.batch_size + attempt - 1 if attempt else 0
+            sample = self._sampler.draw(self._number(place + away), size, key)
+            if sample is not None:
+                return sample
+        raise MediaError(
+            f"no picture has a color range of {self.config.color_range} and boxes inside it; give "
+            "other pictures or lower data.color_range"
         )
-        rgb = np.asarray(resized, np.float32) / np.float32(255)
-        small = cv2.resize(ab_of(rgb), (size // 4, size // 4), interpolation=cv2.INTER_AREA)
-        target = np.asarray(small.transpose(2, 0, 1), np.float32)
-        return lightness_of(degrade(rgb, self.film, rng)), target
+
+
+def _batch(samples: list[Sample]) -> Batch:
+    hints = [sample.hints for sample in samples if sample.hints is not None]
+    pairs = [sample.pair for sample in samples if sample.pair is not None]
+    return Batch(
+        _stack([sample.lightness[None] for sample in samples]),
+        _stack([sample.ab for sample in samples]),
+        _rois(samples),
+        Hints(*(_stack(arrays) for arrays in zip(*hints, strict=True))) if hints else None,
+        Pair(*(_stack(arrays) for arrays in zip(*pairs, strict=True))) if pairs else None,
+    )
+
+
+def _stack(arrays: Sequence[npt.NDArray[np.float32]]) -> Tensor:
+    return torch.from_numpy(np.stack(arrays))
+
+
+def _rois(samples: list[Sample]) -> Rois | None:
+    """The close-ups of all samples, or None if the view has none."""
+    parts = [
+        (frame, sample.crops, sample.boxes)
+        for frame, sample in enumerate(samples)
+        if sample.crops is not None and sample.boxes is not None
+    ]
+    if not parts:
+        return None
+    frames = [frame for frame, _, boxes in parts for _ in boxes]
+    side = len(samples[0].lightness)
+    return Rois(
+        torch.from_numpy(np.concatenate([crops for _, crops, _ in parts])),
+        torch.from_numpy(np.concatenate([boxes for _, _, boxes in parts])),
+        torch.tensor(frames, dtype=torch.int64),
+        torch.ones(len(frames)),
+        (side, side),
+    )

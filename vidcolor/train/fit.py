@@ -1,155 +1,208 @@
-"""The loop: knows nothing of pictures, files or bars; yields a report per step."""
+"""The loop: knows nothing of pictures, files or bars; yields a report per step.
+
+A step happens whole or not at all: where a loss or a gradient is no finite number, or somebody
+interrupts, weights, moments, statistics and running mean stay what they were.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Literal, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+from torch.nn.parallel import DistributedDataParallel
 
-from vidcolor.errors import ConfigError
-from vidcolor.train.data import Batch
+from vidcolor.errors import VidcolorError
+from vidcolor.train.batch import Batch
+from vidcolor.train.distributed import average_gradients, mean_of
+from vidcolor.train.optimize import FitConfig, rate
+from vidcolor.train.state import FitState, Phase
 
-__all__ = ["FitConfig", "FitState", "Phase", "Report", "fit"]
-
-
-@dataclass(frozen=True, slots=True)
-class FitConfig:
-    """The optimizer and its schedule.
-
-    Attributes:
-        steps: Steps of the whole schedule.
-        lr: Highest learning rate.
-        warmup: Steps over which the rate rises to `lr`; a cosine to 0 follows.
-        weight_decay: Of AdamW, on matrices and kernels only.
-        ema: Decay of the running mean of the weights, which is what gets shipped.
-        clip: Largest norm of the gradient.
-        precision: "bfloat16" computes convolutions in half the bits, weights stay float32.
-    """
-
-    steps: int
-    lr: float = 3e-3
-    warmup: int = 200
-    weight_decay: float = 0.02
-    ema: float = 0.999
-    clip: float = 1.0
-    precision: Literal["float32", "bfloat16"] = "float32"
-
-    def __post_init__(self) -> None:
-        if self.steps < 1 or self.warmup < 0 or self.lr <= 0:
-            raise ConfigError("steps and lr must be positive, warmup not negative")
+__all__ = ["DivergenceError", "FitConfig", "FitState", "Phase", "Report", "fit"]
 
 
-class Phase(Protocol):
-    """What the loop asks of a phase."""
-
-    model: nn.Module
-
-    def parameters(self) -> Iterator[tuple[str, nn.Parameter]]:
-        """Names and tensors of what learns."""
-        ...
-
-    def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """Named losses of a batch."""
-        ...
+class DivergenceError(VidcolorError, FloatingPointError):
+    """Training has left the range of numbers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """One step.
+    """One step, the same in all processes.
 
     Attributes:
-        step: Steps done, from 1.
-        losses: Values by name.
-        lr: Learning rate of this step.
+        step: Steps done.
+        losses: By name, of this step's whole batch.
+        lr: Learning rate.
         grad_norm: Norm of the gradient before clipping.
+        skipped: Losses or gradient were not finite and nothing was learned.
+        halted: The last one, since some process was asked to stop.
     """
 
     step: int
     losses: dict[str, float]
     lr: float
     grad_norm: float
+    skipped: bool = False
+    halted: bool = False
 
 
-class FitState:
-    """All that a step changes: weights, their mean, optimizer, step count.
+class _Losses(nn.Module):
+    """The losses of a phase as a module's answer, where the hooks that average gradients work."""
 
-    `state_dict` and `load_state_dict` make an exact resume possible.
+    def __init__(self, phase: Phase) -> None:
+        super().__init__()
+        self.model = phase.model
+        self._phase = phase
+
+    def forward(self, batch: Batch) -> tuple[dict[str, Tensor], Tensor]:
+        losses, pred = self._phase.losses(batch)
+        if self._phase.view == "instances":
+            # where a process sees no instance, others wait for the gradients of what joins them
+            nothing = 0 * torch.stack([p.sum() for _, p in self._phase.learns()]).sum()
+            name = next(iter(losses))
+            losses = {**losses, name: losses[name] + nothing}
+        return losses, pred
+
+
+class _Step:
+    """What a batch does to a state."""
+
+    def __init__(self, state: FitState, config: FitConfig, seed: int) -> None:
+        self.state = state
+        self.config = config
+        self.seed = seed
+        self.losses: nn.Module = _Losses(state.phase)
+        if state.world.size > 1:
+            self.losses = DistributedDataParallel(self.losses)
+
+    def __call__(self, batch: Batch, stop: bool) -> Report:
+        """Learn from a batch, and hear whether any process wants to stop."""
+        state, config = self.state, self.config
+        factor = rate(state.step, config)
+        state.set_rates(config.lr * factor, config.critic_lr * factor)
+        state.phase.train_mode()
+        with state.undone_unless_finished() as finish:
+            with _drawing((self.seed, state.step, state.world.rank), state.device):
+                losses = self._gradients(batch.to(state.device))
+            norm = self._norm()
+            own = torch.stack([*losses.values(), norm])
+            signs = own.new_tensor([not bool(own.isfinite().all()), stop])
+            bad, halt, *values = mean_of(torch.cat((signs, own[:-1])), state.world).tolist()
+            # in float16 the scale of the loss is found by going too far
+            overflow = not bool(norm.isfinite()) and state.scaler.get_scale() > 1
+            finish(learned=not bad, excused=overflow)
+        named = dict(zip(losses, values, strict=True))
+        lr = config.lr * factor
+        return Report(state.step, named, lr, float(norm), bool(bad), bool(halt))
+
+    def _gradients(self, batch: Batch) -> dict[str, Tensor]:
+        """Put gradients of the whole batch where the optimizers find them; losses by name."""
+        state = self.state
+        state.forget_gradients()
+        count, parts = len(batch), min(self.config.accumulate, len(batch))
+        edges = [count * i // parts for i in range(parts + 1)]
+        totals: dict[str, Tensor] = {}
+        for i in range(parts):
+            part = batch[edges[i] : edges[i + 1]]
+            share = len(part) / count
+            losses, pred = self._learn(part, share, last=i + 1 == parts)
+            losses |= self._criticize(part, pred, share)
+            for name, value in losses.items():
+                value = share * value.detach().float()
+                totals[name] = totals[name] + value if name in totals else value
+        if state.critic is not None:
+            average_gradients(state.critic.parameters(), state.world)
+        return totals
+
+    def _learn(self, part: Batch, share: float, last: bool) -> tuple[dict[str, Tensor], Tensor]:
+        state = self.state
+        apart: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
+        if isinstance(self.losses, DistributedDataParallel) and not last:
+            apart = self.losses.no_sync()  # gradients travel once, with the last part
+        with apart:
+            with torch.autocast(state.device.type, state.dtype, enabled=state.half):
+                losses, pred = self.losses(part)
+            loss = share * torch.stack(list(losses.values())).sum()
+            state.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]  # torch
+        return losses, pred.detach().float()
+
+    def _criticize(self, part: Batch, pred: Tensor, share: float) -> dict[str, Tensor]:
+        """The critic learns to tell what was predicted from what is true."""
+        adversary = self.state.phase.adversary
+        if adversary is None:
+            return {}
+        # its loss is not scaled, so float16 is not for it
+        bfloat16 = self.state.dtype is torch.bfloat16
+        with torch.autocast(self.state.device.type, torch.bfloat16, enabled=bfloat16):
+            losses = adversary.critic_losses(part.lightness, pred, part.ab)
+        loss = share * torch.stack(list(losses.values())).sum()
+        loss.backward()  # type: ignore[no-untyped-call]  # torch
+        return {f"critic_{name}": value for name, value in losses.items()}
+
+    def _norm(self) -> Tensor:
+        """Norm of the gradient, which is clipped; not finite if the critic's is not."""
+        state = self.state
+        state.scaler.unscale_(state.optimizer)
+        learning = [p for group in state.optimizer.param_groups for p in group["params"]]
+        norm = nn.utils.clip_grad_norm_(learning, self.config.clip or math.inf)
+        if state.critic is not None:
+            critic = nn.utils.clip_grad_norm_(state.critic.parameters(), math.inf)
+            norm = torch.where(critic.isfinite(), norm, critic)
+        return norm
+
+
+@contextlib.contextmanager
+def _drawing(key: tuple[int, ...], device: torch.device) -> Iterator[None]:
+    """Layers that draw at random (dropout) do so by `key`; the caller's numbers stay as they are.
+
+    Such layers take no generator.
     """
-
-    def __init__(self, phase: Phase, config: FitConfig) -> None:
-        self.phase = phase
-        self.step = 0
-        named = [(name, p) for name, p in phase.parameters() if p.requires_grad]
-        groups = [
-            {"params": [p for _, p in named if p.ndim > 1], "weight_decay": config.weight_decay},
-            {"params": [p for _, p in named if p.ndim <= 1], "weight_decay": 0.0},
-        ]
-        self.optimizer = torch.optim.AdamW(groups, lr=config.lr)
-        average = get_ema_multi_avg_fn(config.ema)  # type: ignore[no-untyped-call]  # torch
-        self.mean = AveragedModel(phase.model, multi_avg_fn=average, use_buffers=True)
-
-    def state_dict(self) -> dict[str, Any]:
-        """Tensors and numbers only; `torch.load(weights_only=True)` reads it."""
-        return {
-            "step": self.step,
-            "model": self.phase.model.state_dict(),
-            "mean": self.mean.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-        }
-
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where `state_dict` was taken."""
-        self.step = state["step"]
-        self.phase.model.load_state_dict(state["model"])
-        self.mean.load_state_dict(state["mean"])
-        self.optimizer.load_state_dict(state["optimizer"])
+    seed = int(np.random.SeedSequence(key).generate_state(1, np.uint64)[0] >> np.uint64(1))
+    cuda = device.type == "cuda"
+    with torch.random.fork_rng([device] if cuda else []):
+        torch.default_generator.manual_seed(seed)
+        if cuda:
+            with torch.cuda.device(device):
+                torch.cuda.manual_seed(seed)
+        yield
 
 
-def _rate(step: int, config: FitConfig) -> float:
-    if step < config.warmup:
-        return config.lr * (step + 1) / config.warmup
-    done = (step - config.warmup) / max(1, config.steps - config.warmup)
-    return config.lr * 0.5 * (1 + math.cos(math.pi * min(1.0, done)))
-
-
-def fit(state: FitState, batches: Iterable[Batch], config: FitConfig) -> Iterator[Report]:
+def fit(
+    state: FitState,
+    batches: Iterable[Batch],
+    config: FitConfig,
+    *,
+    seed: int = 0,
+    stop: Callable[[], bool] | None = None,
+) -> Generator[Report, None, None]:
     """Train from `state.step` on, one yield per step.
 
     Args:
         state: Changed in place; save it between two yields to resume exactly.
-        batches: Batches of step `state.step`, `state.step + 1`, ...
+        batches: Batches of step `state.step`, `state.step + 1`, ... Where several processes
+            train, each has its slice of the same batch.
         config: Optimizer and schedule.
+        seed: Of what layers draw at random.
+        stop: Asked once a step; the loop ends after the step in which any process says yes.
 
     Raises:
-        FloatingPointError: If the loss is no longer a number.
+        DivergenceError: If `config.bad_steps` steps in a row had no finite loss and gradient;
+            the state is that of the last good one.
     """
-    model = state.phase.model
-    device = next(model.parameters()).device
-    half = config.precision == "bfloat16"
+    if state.step >= config.steps:
+        return
+    step = _Step(state, config, seed)
     for batch in batches:
-        if state.step >= config.steps:
+        report = step(batch, stop is not None and stop())
+        if state.bad >= config.bad_steps:
+            raise DivergenceError(
+                f"no finite loss or gradient in {state.bad} steps up to step {state.step}: lower "
+                'fit.lr, lengthen fit.warmup, or compute in fit.precision = "float32"'
+            )
+        yield report
+        if report.halted or state.step >= config.steps:
             return
-        model.train()
-        lr = _rate(state.step, config)
-        for group in state.optimizer.param_groups:
-            group["lr"] = lr
-        moved = Batch(
-            batch.lightness.to(device).to(memory_format=torch.channels_last), batch.ab.to(device)
-        )
-        with torch.autocast(device.type, torch.bfloat16, enabled=half):
-            losses = state.phase.losses(moved)
-        loss = torch.stack(list(losses.values())).sum()
-        if not torch.isfinite(loss):
-            raise FloatingPointError(f"loss is {loss.item()} at step {state.step}; lower fit.lr")
-        state.optimizer.zero_grad(set_to_none=True)
-        loss.backward()  # type: ignore[no-untyped-call]  # torch
-        norm = nn.utils.clip_grad_norm_([p for _, p in state.phase.parameters()], config.clip)
-        state.optimizer.step()
-        state.mean.update_parameters(model)
-        state.step += 1
-        yield Report(state.step, {k: float(v.detach()) for k, v in losses.items()}, lr, float(norm))

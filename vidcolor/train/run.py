@@ -2,211 +2,173 @@
 
 from __future__ import annotations
 
-import json
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+import logging
+import signal
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
+from typing import Any, Literal
 
 import cv2
 import torch
+from torch import Tensor
 from torch.utils.data import DataLoader
 
+from vidcolor.build import choose_device
 from vidcolor.errors import ConfigError
-from vidcolor.models.registry import create_model
-from vidcolor.models.weights import save_weights
-from vidcolor.schema import load, read_toml, to_dict, to_toml
-from vidcolor.train.checkpoint import read_state, write_state
-from vidcolor.train.data import DataConfig, Pictures, TrainBatches
-from vidcolor.train.degrade import DegradeConfig
-from vidcolor.train.fit import FitConfig, FitState, Report, fit
-from vidcolor.train.phases import Full, PhaseConfig
-from vidcolor.train.validate import Scores, validate
+from vidcolor.models.registry import create_model, model_spec
+from vidcolor.models.weights import identify, load_model, read_card, save_weights
+from vidcolor.schema import to_dict
+from vidcolor.train.batch import Batch
+from vidcolor.train.config import CardConfig, ModelConfig, RunConfig, TrainConfig
+from vidcolor.train.data import TrainBatches
+from vidcolor.train.distributed import World, join, same_everywhere, world_of_environment
+from vidcolor.train.fit import FitState, fit
+from vidcolor.train.folder import LAST, RunFolder, weights_of
+from vidcolor.train.keeper import Keeper, Progress
+from vidcolor.train.phases import ColorPhase, make_phase, start
+from vidcolor.train.prior import class_weights
+from vidcolor.train.shards import Pictures
 
 __all__ = ["CardConfig", "ModelConfig", "Progress", "RunConfig", "TrainConfig", "export", "train"]
 
-_STATE = "last.pt"
-_LOG = "log.jsonl"
+_log = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class ModelConfig:
-    """What is trained.
+def train(
+    config: TrainConfig, stop: Callable[[], bool] | None = None
+) -> Generator[Progress, None, None]:
+    """Run or resume; yields after every step, after it was measured, logged and, when due, saved.
 
-    Attributes:
-        name: A registered colorizer.
-        width: Its width, where 64 is the full one.
-    """
-
-    name: str = "quarternet"
-    width: int = 64
-
-
-@dataclass(frozen=True, slots=True)
-class RunConfig:
-    """Where a run lives and how often it looks up.
-
-    Attributes:
-        folder: Receives config, state, log and weights; an existing run there is resumed.
-        save_every: Steps between saved states.
-        val_every: Steps between measurements.
-        val_side: Short side of validation pictures in pixels.
-        device: "cpu", "cuda", ...
-    """
-
-    folder: str
-    save_every: int = 500
-    val_every: int = 1000
-    val_side: int = 160
-    device: str = "cpu"
-
-
-@dataclass(frozen=True, slots=True)
-class CardConfig:
-    """What the weights say about themselves; numbers are added by `export`.
-
-    Attributes:
-        data: What was learned from.
-        license: License of the weights, and of the data as far as it is known.
-        limits: What they are bad at.
-    """
-
-    data: str = ""
-    license: str = ""
-    limits: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class TrainConfig:
-    """Everything about a run; saved with it.
-
-    Attributes:
-        data: Pictures.
-        run: The folder.
-        fit: Optimizer and schedule.
-        model: The network.
-        phase: The loss.
-        degrade: Film effects.
-        card: Words for the model card.
-    """
-
-    data: DataConfig
-    run: RunConfig
-    fit: FitConfig
-    model: ModelConfig = field(default_factory=ModelConfig)
-    phase: PhaseConfig = field(default_factory=PhaseConfig)
-    degrade: DegradeConfig = field(default_factory=DegradeConfig)
-    card: CardConfig = field(default_factory=CardConfig)
-
-
-@dataclass(frozen=True, slots=True)
-class Progress:
-    """What the caller shows.
-
-    Attributes:
-        report: The step.
-        scores: Validation of the running mean, where this step was measured.
-    """
-
-    report: Report
-    scores: Scores | None
-
-
-def _log(folder: Path, progress: Progress, seconds: float) -> None:
-    row: dict[str, object] = {
-        "step": progress.report.step,
-        "seconds": round(seconds, 1),
-        "lr": progress.report.lr,
-        "grad_norm": progress.report.grad_norm,
-        **progress.report.losses,
-    }
-    if progress.scores:
-        row["val"] = to_dict(progress.scores)
-    with (folder / _LOG).open("a", encoding="utf-8") as file:
-        file.write(json.dumps(row) + "\n")
-
-
-def _one_thread(worker: int) -> None:
-    cv2.setNumThreads(1)
-
-
-def train(config: TrainConfig) -> Iterator[Progress]:
-    """Run or resume; yields after every step, after it was logged and, when due, saved.
-
-    The run folder holds `config.toml`, `log.jsonl` and `last.pt`. Batches depend only on seed and
-    step, so a killed and resumed run sees what an unbroken one would have seen.
-
-    Raises:
-        ConfigError: If the folder holds a run with another config.
-        MediaError: If pictures are missing or unreadable.
-    """
-    folder = Path(config.run.folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    kept = folder / "config.toml"
-    if (folder / _STATE).exists() and kept.exists():
-        before = load(TrainConfig, read_toml(kept), str(kept))
-        if replace(before, card=config.card) != config:
-            raise ConfigError(f"{folder} holds a run with other settings; give another run.folder")
-    kept.write_text(to_toml(config), encoding="utf-8")
-
-    torch.manual_seed(config.data.seed)
-    model = create_model(config.model.name, width=config.model.width)
-    model = model.to(config.run.device).to(memory_format=torch.channels_last)
-    state = FitState(Full(model, config.phase), config.fit)
-    if (folder / _STATE).exists():
-        state.load_state_dict(read_state(folder / _STATE))
-
-    pictures = Pictures(config.data.train)
-    val = Pictures(config.data.val) if config.data.val else None
-    loader = DataLoader(
-        TrainBatches(pictures, config.data, config.degrade),
-        batch_size=None,
-        sampler=range(state.step, config.fit.steps),
-        num_workers=config.data.workers,
-        prefetch_factor=4 if config.data.workers else None,
-        worker_init_fn=_one_thread,
-    )
-    started = time.monotonic()
-    for report in fit(state, loader, config.fit):
-        last = report.step == config.fit.steps
-        scores = None
-        if val and (last or report.step % config.run.val_every == 0):
-            scores = validate(state.mean.module, val, config.run.val_side)
-        progress = Progress(report, scores)
-        if scores or report.step % 20 == 0 or last:
-            _log(folder, progress, time.monotonic() - started)
-        if last or report.step % config.run.save_every == 0:
-            write_state(folder / _STATE, state.state_dict())
-        yield progress
-
-
-def export(config: TrainConfig, path: Path) -> None:
-    """Write the running mean of a run's weights, in half precision, with a model card.
+    See `vidcolor.train.folder` for what the run leaves behind. Batches depend only on seed and
+    step, so a killed and resumed run becomes what an unbroken one would have become. Whoever
+    stops early closes the iterator (or says so by `stop`), and the last step is saved. A run that
+    is done yields nothing. Under torchrun all processes call this alike; the first writes.
 
     Args:
-        config: Of the run; its folder must hold a state.
-        path: A `.safetensors` file.
+        config: All settings.
+        stop: Asked once a step; the run ends, saved, after the step in which it says yes in any
+            process.
 
     Raises:
-        WeightsError: If the run has no readable state.
+        ConfigError: If the folder holds a run with another config, or a setting asks for what is
+            not there.
+        MediaError: If pictures are missing or unreadable, or the disk is full.
+        WeightsError: If what the run starts from does not fit.
+        DivergenceError: If there is nothing finite to learn from any more.
     """
-    folder = Path(config.run.folder)
-    state = read_state(folder / _STATE)
-    settings = {"width": config.model.width}
-    model = create_model(config.model.name, **settings)
-    mean = {
-        key.removeprefix("module."): value
-        for key, value in state["mean"].items()
-        if key.startswith("module.")
-    }
-    model.load_state_dict(mean)
-    rows = [json.loads(line) for line in (folder / _LOG).read_text("utf-8").splitlines()]
-    measured = [row for row in rows if "val" in row]
-    card = {
-        **to_dict(config.card),
-        "steps": state["step"],
-        "pictures_seen": state["step"] * config.data.batch_size,
-        "config": to_toml(config),
-        "validation": measured[-1]["val"] | {"short_side": config.run.val_side} if measured else {},
-    }
-    save_weights(path, model, config.model.name, settings, card, half=True)
+    world = world_of_environment()
+    device = join(world, choose_device(config.run.device))
+    folder = RunFolder(config.run.folder)
+    saved = folder.saved_state(config)
+    step = 0 if saved is None else int(saved["step"])
+    if not same_everywhere(step, world, device):
+        raise ConfigError(f"the processes see different runs in {folder.path}; share that folder")
+    if step >= config.fit.steps:
+        if world.first:
+            _log.info("%s: done, %d steps", folder.path, step)
+        return
+    pictures = Pictures(config.data.train)
+    phase, weights = _phase(config, device, pictures, saved)
+    state = FitState(phase, config.fit, world)
+    history: dict[str, Any] = {}
+    if saved is not None:
+        state.load_state_dict(saved)
+        history = {key: saved[key] for key in ("best", "seconds") if key in saved}
+    del saved  # as large as all that learns
+    if world.first and (step or config.phase.start_from):
+        begin = f"from step {step}" if step else f"from {weights_of(config.phase.start_from)}"
+        _log.info("%s: goes on %s, up to step %d", folder.path, begin, config.fit.steps)
+    batches = _batches(config, pictures, phase, world, step)
+    keeper = Keeper(config, folder, state, history, weights) if world.first else None
+    steps = fit(state, batches, config.fit, seed=config.data.seed, stop=stop)
+    try:
+        for report in steps:
+            yield Progress(report) if keeper is None else keeper.note(report)
+    finally:
+        steps.close()
+        if keeper is not None:
+            keeper.close()
+
+
+def _phase(
+    config: TrainConfig, device: torch.device, pictures: Pictures, saved: dict[str, Any] | None
+) -> tuple[ColorPhase, Tensor | None]:
+    """What learns, a function of seed and settings at first; and what each color class weighs."""
+    with torch.random.fork_rng([]):
+        torch.default_generator.manual_seed(config.data.seed)
+        model: Any = create_model(config.model.name, **config.model.builder_settings())
+        weights = None
+        if config.phase.classes and config.phase.rebalance and hasattr(model, "color_classes"):
+            centers = model.color_classes()
+            if saved is not None:
+                weights = saved.get("class_weights")
+            elif centers is not None:
+                weights = class_weights(pictures, centers, config.phase.rebalance)
+        spec = model_spec(config.model.name)
+        phase = make_phase(config.phase, model, spec, min(config.data.sizes), weights)
+    if saved is None and config.phase.start_from:
+        begin = weights_of(config.phase.start_from)
+        start(model, config.model.name, config.phase.name, begin)
+    layout = torch.channels_last if config.fit.channels_last else torch.contiguous_format
+    model.to(device).to(memory_format=layout)
+    return phase, weights
+
+
+def _batches(
+    config: TrainConfig, pictures: Pictures, phase: ColorPhase, world: World, step: int
+) -> Iterator[Batch]:
+    data = TrainBatches(
+        pictures,
+        config.data,
+        config.degrade,
+        view=phase.view,
+        stride=model_spec(config.model.name).stride,
+        part=(world.rank, world.size),
+        pair=config.phase.temporal > 0,
+    )
+    loader = DataLoader(
+        data,
+        batch_size=None,
+        sampler=range(step, config.fit.steps),
+        num_workers=config.data.workers,
+        prefetch_factor=4 if config.data.workers else None,
+        worker_init_fn=_prepare_worker,
+        generator=torch.Generator(),  # else it draws from the caller's
+    )
+    # workers are forked here; OpenCV's threads do not come along, and a worker that inherited a
+    # pool would wait for them forever
+    threads = cv2.getNumThreads()
+    cv2.setNumThreads(1)
+    try:
+        return iter(loader)
+    finally:
+        cv2.setNumThreads(threads)
+
+
+def _prepare_worker(worker: int) -> None:
+    """Whoever interrupts means the parent, with which workers end anyway."""
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
+
+
+def export(config: TrainConfig, path: Path, which: Literal["best", "last"] = "best") -> None:
+    """Write the weights of a run, with its model card, where others find them.
+
+    Args:
+        config: Of the run; its `card` replaces the words of the card.
+        path: A `.safetensors` file.
+        which: Those of the measurement with the highest gain (the last where nothing was
+            measured), or the last. Where several processes train, the first writes.
+
+    Raises:
+        WeightsError: If the run has no weights yet.
+    """
+    if not world_of_environment().first:
+        return
+    source = Path(config.run.folder).expanduser() / LAST
+    if which == "best":
+        source = Path(weights_of(config.run.folder))
+    _, name, settings = identify(source)
+    model, _ = load_model(source)
+    card = {**read_card(source), **to_dict(config.card)}
+    save_weights(path, model, name, settings, card, half=True)

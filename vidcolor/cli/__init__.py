@@ -6,7 +6,6 @@ Exit codes: 0 done, 1 something of the user's is wrong (one line on stderr), 2 u
 from __future__ import annotations
 
 import argparse
-import difflib
 import functools
 import logging
 import signal
@@ -14,10 +13,22 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
+from vidcolor.cli.terminal import (
+    Bar,
+    Parser,
+    Stop,
+    Usage,
+    clock,
+    downloading,
+    pairs,
+    refuse,
+    seconds,
+)
+from vidcolor.cli.training import add_commands
 from vidcolor.errors import ConfigError, VidcolorError
 
 if TYPE_CHECKING:
@@ -26,121 +37,21 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 _log = logging.getLogger("vidcolor")
-_LOG_EVERY_S = 10.0
 
 # Torch, OpenCV and FFmpeg take seconds to import: every command imports what it needs when it
 # runs, so that `--help` answers at once.
 
 
-class _Usage(Exception):
-    """The command line itself is wrong."""
-
-
-class _Parser(argparse.ArgumentParser):
-    """Raises instead of exiting, takes no abbreviations."""
-
-    def __init__(self, **settings: Any) -> None:
-        super().__init__(allow_abbrev=False, **settings)
-
-    def error(self, message: str) -> NoReturn:
-        raise _Usage(f"{message}\n{self.format_usage().strip()}")
-
-
-class _Stop:
-    """Remembers Ctrl-C and SIGTERM, so that half files are removed as after an error.
-
-    What a signal raises can be lost in code that swallows every error; whoever counts progress
-    raises it again by `check`.
-    """
-
-    def __init__(self) -> None:
-        self._number: int | None = None
-
-    def __call__(self, number: int, frame: object) -> None:
-        self._number = number
-        self.check()
-
-    def check(self) -> None:
-        if self._number == signal.SIGINT:
-            raise KeyboardInterrupt
-        if self._number is not None:
-            raise SystemExit(128 + self._number)
-
-
-class _Bar:
-    """Progress: a bar on a terminal, a line now and then elsewhere, nothing when quiet."""
-
-    def __init__(self, total: int | None, unit: str, quiet: bool, stop: _Stop) -> None:
-        self._bar: Any = None
-        self._stop = stop
-        self._around = ExitStack()
-        self._quiet = quiet
-        self._unit = unit
-        self._total = total
-        self._done = 0
-        self._started = self._said = time.monotonic()
-        if not quiet and sys.stderr.isatty():
-            from tqdm import tqdm
-            from tqdm.contrib.logging import logging_redirect_tqdm
-
-            self._bar = self._around.enter_context(
-                tqdm(total=total, unit=unit, dynamic_ncols=True, smoothing=0.1)
-            )
-            self._around.enter_context(logging_redirect_tqdm())
-
-    def __call__(self, count: int) -> None:
-        self._stop.check()
-        self._done += count
-        if self._bar is not None:
-            self._bar.update(count)
-        elif not self._quiet and time.monotonic() - self._said >= _LOG_EVERY_S:
-            self._said = time.monotonic()
-            self._say()
-
-    def _say(self) -> None:
-        rate = self._done / max(1e-6, time.monotonic() - self._started)
-        text = f"{self._done}{f' of about {self._total}' if self._total else ''} {self._unit}s"
-        left = ""
-        if self._total and self._total > self._done:
-            left = f", {_clock((self._total - self._done) / max(rate, 1e-6))} left"
-        _log.info("%s, %.1f a second%s", text, rate, left)
-
-    def __enter__(self) -> _Bar:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._around.close()
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-def _seconds(text: str) -> float:
-    """`12.5`, `1:02.5` or `1:02:03`."""
-    try:
-        value = 0.0
-        for part in text.split(":"):
-            value = 60 * value + float(part)
-    except ValueError:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is no time; write seconds (12.5) or h:mm:ss"
-        ) from None
-    return value
-
-
-def _parser() -> _Parser:
-    root = _Parser(
+def _parser() -> Parser:
+    root = Parser(
         prog="vidcolor",
         description="Colorizes black-and-white films: luma carried, chroma added, steady.",
         epilog="vidcolor COMMAND --help tells more; nobody needs an option for a good result.",
     )
     root.add_argument("--version", action="store_true", help="print the version")
-    commands = root.add_subparsers(dest="command", metavar="COMMAND", parser_class=_Parser)
+    commands = root.add_subparsers(dest="command", metavar="COMMAND", parser_class=Parser)
 
-    def add(name: str, summary: str, run: Callable[..., int], **settings: Any) -> _Parser:
+    def add(name: str, summary: str, run: Callable[..., int], **settings: Any) -> Parser:
         parser = commands.add_parser(name, help=summary, description=summary, **settings)
         parser.set_defaults(run=run)
         return parser
@@ -183,7 +94,7 @@ def _parser() -> _Parser:
     shots.add_argument("--overwrite", action="store_true", help="replace SHOTS.json")
 
     weights = add("weights", "list, fetch and import weights", _weights)
-    actions = weights.add_subparsers(dest="action", metavar="ACTION", parser_class=_Parser)
+    actions = weights.add_subparsers(dest="action", metavar="ACTION", parser_class=Parser)
     actions.required = True
     actions.add_parser("list", help="known weights and whether they are installed")
     actions.add_parser("path", help="the folder that keeps weights")
@@ -195,10 +106,7 @@ def _parser() -> _Parser:
     take.add_argument("name")
     take.add_argument("files", type=Path, nargs="+")
 
-    train = add("train", "train a network; a killed run goes on where it was", _train)
-    train.add_argument("--config", type=Path, required=True, help="a TOML file, see configs/train")
-    train.add_argument("--export", type=Path, help="write the weights here when done")
-    train.add_argument("--quiet", action="store_true", help="print errors only")
+    add_commands(add)
 
     settings = add("settings", "print every key of the config with its default", _settings)
     settings.add_argument("--config", type=Path, help="a TOML file to lay over the defaults")
@@ -211,14 +119,14 @@ _EVERY_KEY = (
 )
 
 
-def _add_line_flags(parser: _Parser) -> None:
+def _add_line_flags(parser: Parser) -> None:
     parser.add_argument("--config", type=Path, help="TOML file with settings")
     parser.add_argument(
         "--detector", help="auto, torchvision, detectron2, motion, boxes:FILE or none"
     )
     parser.add_argument("--shots", help="SHOTS.json that replaces the search for cuts")
-    parser.add_argument("--start", type=_seconds, help="begin here: seconds or h:mm:ss")
-    parser.add_argument("--duration", type=_seconds, help="this long: seconds or h:mm:ss")
+    parser.add_argument("--start", type=seconds, help="begin here: seconds or h:mm:ss")
+    parser.add_argument("--duration", type=seconds, help="this long: seconds or h:mm:ss")
     parser.add_argument("--device", help="auto, cpu, cuda, ...")
     parser.add_argument("--precision", help="auto, float32, bfloat16, float16")
     parser.add_argument("--batch-size", help="frames at a time")
@@ -232,7 +140,8 @@ def _config(args: argparse.Namespace, extra: Sequence[str]) -> Config:
 
     flags: dict[str, Any] = {}
     known = {leaf.name: leaf for leaf in c.leaves(Config)}
-    for name, text in _pairs(extra, known):
+    others = [*(name.replace("_", "-") for name in SHORT_NAMES), "no-stabilize", "config"]
+    for name, text in pairs(extra, known, others, "; `vidcolor settings` lists all keys"):
         leaf = known[name]
         c.put(flags, leaf.path, c.parse(text, leaf))
     for short, path in SHORT_NAMES.items():
@@ -252,67 +161,19 @@ def _config(args: argparse.Namespace, extra: Sequence[str]) -> Config:
     return c.load(Config, c.merge(data, flags))
 
 
-def _pairs(extra: Sequence[str], known: dict[str, Any]) -> Iterator[tuple[str, str]]:
-    """`--a.b value` and `--a.b=value`."""
-    rest = list(extra)
-    while rest:
-        flag = rest.pop(0)
-        if not flag.startswith("--"):
-            raise _Usage(f"unexpected argument {flag!r}")
-        name, equals, text = flag[2:].partition("=")
-        name = name.replace("-", "_")
-        if name not in known:
-            raise _Usage(f"unknown option --{name}{_nearest(name, known)}")
-        if not equals:
-            if not rest:
-                raise _Usage(f"--{name} needs a value")
-            text = rest.pop(0)
-        yield name, text
-
-
-def _nearest(name: str, known: dict[str, Any]) -> str:
-    from vidcolor.config import SHORT_NAMES
-
-    flags = [*known, *(short.replace("_", "-") for short in SHORT_NAMES), "no-stabilize", "config"]
-    near = difflib.get_close_matches(name, flags, 1)
-    return f"; did you mean --{near[0]}?" if near else "; `vidcolor settings` lists all keys"
-
-
-@contextmanager
-def _download(quiet: bool) -> Iterator[Callable[[int, int | None], None]]:
-    """A callback for downloads that draws a bar on a terminal."""
-    bar: Any = None
-
-    def show(done: int, total: int | None) -> None:
-        nonlocal bar
-        if quiet or not sys.stderr.isatty():
-            return
-        if bar is None:
-            from tqdm import tqdm
-
-            bar = tqdm(total=total, unit="B", unit_scale=True, desc="weights")
-        bar.update(done - bar.n)
-
-    try:
-        yield show
-    finally:
-        if bar is not None:
-            bar.close()
-
-
 def _colorize(args: argparse.Namespace, extra: Sequence[str]) -> int:
     config = _config(args, extra)
     from vidcolor import api
 
-    with _download(args.quiet) as download:
+    with downloading(args.quiet) as download:
         job = api.open_job(args.input, args.output, config, download)
     started = time.monotonic()
-    with _Bar(job.total, job.unit, args.quiet, args.stop) as bar:
+    with Bar(job.total, job.unit, args.quiet, args.stop) as bar:
         done = job.run(bar)
     seconds = time.monotonic() - started
     _log.info(
         "%s: %d %s%s in %s, %.1f a second",
-        args.output, done, job.unit, "" if done == 1 else "s", _clock(seconds),
+        args.output, done, job.unit, "" if done == 1 else "s", clock(seconds),
         done / max(seconds, 1e-6),
     )  # fmt: skip
     return 0
@@ -322,9 +183,9 @@ def _detect(args: argparse.Namespace, extra: Sequence[str]) -> int:
     config = _config(args, extra)
     from vidcolor import api
 
-    with _download(args.quiet) as download:
+    with downloading(args.quiet) as download:
         rows = api.detect_rows(args.input, config, download)
-    with _Bar(None, "frame", args.quiet, args.stop) as bar:
+    with Bar(None, "frame", args.quiet, args.stop) as bar:
         api.write_text(args.output, _counted(rows, bar), args.overwrite)
     return 0
 
@@ -333,7 +194,7 @@ def _shots(args: argparse.Namespace, extra: Sequence[str]) -> int:
     config = _config(args, extra)
     from vidcolor import api
 
-    with _Bar(None, "frame", args.quiet, args.stop) as bar:
+    with Bar(None, "frame", args.quiet, args.stop) as bar:
         text = api.find_shots(args.input, config, bar)
     if args.output:
         api.write_text(args.output, [text], args.overwrite)
@@ -342,14 +203,14 @@ def _shots(args: argparse.Namespace, extra: Sequence[str]) -> int:
     return 0
 
 
-def _counted(lines: Iterator[str], bar: _Bar) -> Iterator[str]:
+def _counted(lines: Iterator[str], bar: Bar) -> Iterator[str]:
     for line in lines:
         bar(1)
         yield line
 
 
 def _weights(args: argparse.Namespace, extra: Sequence[str]) -> int:
-    _refuse(extra)
+    refuse(extra)
     from vidcolor.models import store as w
 
     if args.action == "list":
@@ -357,7 +218,7 @@ def _weights(args: argparse.Namespace, extra: Sequence[str]) -> int:
     elif args.action == "path":
         sys.stdout.write(f"{w.cache_dir()}\n")
     elif args.action == "fetch":
-        with _download(False) as download:
+        with downloading(False) as download:
             paths = w.fetch(
                 args.name,
                 base_url=args.base_url,
@@ -371,35 +232,8 @@ def _weights(args: argparse.Namespace, extra: Sequence[str]) -> int:
     return 0
 
 
-def _train(args: argparse.Namespace, extra: Sequence[str]) -> int:
-    from vidcolor import schema as c
-    from vidcolor.train.run import TrainConfig, export, train
-
-    known = {leaf.name: leaf for leaf in c.leaves(TrainConfig)}
-    flags: dict[str, Any] = {}
-    for name, text in _pairs(extra, known):
-        c.put(flags, known[name].path, c.parse(text, known[name]))
-    data = c.merge(c.read_toml(args.config), flags)
-    config = c.load(TrainConfig, data, str(args.config))
-    with _Bar(config.fit.steps, "step", args.quiet, args.stop) as bar:
-        shown = 0
-        for progress in train(config):
-            bar(progress.report.step - shown)
-            shown = progress.report.step
-            if progress.scores:
-                _log.info(
-                    "step %d: PSNR %.2f dB (%+.2f over gray), chroma %.1f of %.1f",
-                    shown, progress.scores.psnr, progress.scores.gain,
-                    progress.scores.chroma, progress.scores.chroma_true,
-                )  # fmt: skip
-    if args.export:
-        export(config, args.export)
-        _log.info("wrote %s", args.export)
-    return 0
-
-
 def _settings(args: argparse.Namespace, extra: Sequence[str]) -> int:
-    _refuse(extra)
+    refuse(extra)
     from vidcolor import schema as c
     from vidcolor.config import Config
 
@@ -423,11 +257,6 @@ def _table(w: Any) -> str:
     return "\n".join(line.rstrip() for line in lines)
 
 
-def _refuse(extra: Sequence[str]) -> None:
-    if extra:
-        raise _Usage(f"unknown option {extra[0]}")
-
-
 def _configure_logging(quiet: bool) -> None:
     logging.basicConfig(
         stream=sys.stderr,
@@ -439,7 +268,7 @@ def _configure_logging(quiet: bool) -> None:
 
 
 @contextmanager
-def _signals(stop: _Stop) -> Iterator[None]:
+def _signals(stop: Stop) -> Iterator[None]:
     """Ctrl-C and SIGTERM go to `stop` (only the main thread may ask for that)."""
     if threading.current_thread() is not threading.main_thread():
         yield
@@ -478,10 +307,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             root.print_help()
             return 2
         _configure_logging(getattr(args, "quiet", False))
-        args.stop = _Stop()
+        args.stop = Stop()
         with _signals(args.stop):
             return int(args.run(args, extra))
-    except _Usage as error:
+    except Usage as error:
         _line(str(error))
         return 2
     except ConfigError as error:
@@ -495,7 +324,3 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:
         return 1
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

@@ -1,4 +1,4 @@
-"""How true and how steady color is.
+"""How steady color is from frame to frame.
 
 All of it is worth little without colorfulness beside it: gray is perfectly steady.
 """
@@ -13,40 +13,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = [
-    "chroma_instability",
-    "color_consistency",
-    "colorfulness",
-    "jensen_shannon",
-    "psnr",
-    "visible",
-]
+__all__ = ["chroma_instability", "color_consistency", "jensen_shannon", "visible"]
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.floating[Any]]
 _STEPS = (1, 2, 4)
-
-
-def psnr(pred: Array, target: Array) -> float:
-    """Peak signal-to-noise ratio over all pixels and channels, computed in float64.
-
-    Args:
-        pred: uint8, any shape.
-        target: uint8, the same shape.
-
-    Returns:
-        dB; infinity where both are equal.
-
-    Raises:
-        ValueError: If the shapes differ or anything but uint8 is given.
-    """
-    if pred.shape != target.shape or pred.dtype != np.uint8 or target.dtype != np.uint8:
-        raise ValueError(
-            f"psnr wants two uint8 pictures of one shape, not {pred.dtype} {pred.shape} and "
-            f"{target.dtype} {target.shape}"
-        )
-    error = float(np.mean((pred.astype(np.float64) - target.astype(np.float64)) ** 2))
-    return math.inf if error == 0 else 10 * math.log10(255**2 / error)
 
 
 def jensen_shannon(p: Floats, q: Floats) -> float:
@@ -128,14 +99,3 @@ def visible(flow: Floats, back: Floats) -> npt.NDArray[np.bool_]:
     slopes = np.asarray(np.gradient(flow, axis=(0, 1)))  # (2, H, W, 2)
     edges = size(slopes[0]) + size(slopes[1]) > 0.01 * size(flow) + 0.002
     return np.asarray(returns & ~edges)
-
-
-def colorfulness(rgb: Array) -> float:
-    """Colorfulness of Hasler and Suesstrunk 2003, with signed opponents as in the paper.
-
-    Args:
-        rgb: (H, W, 3), 0..255.
-    """
-    red, green, blue = np.moveaxis(rgb.astype(np.float64), -1, 0)
-    rg, yb = red - green, (red + green) / 2 - blue
-    return float(np.hypot(rg.std(), yb.std()) + 0.3 * np.hypot(rg.mean(), yb.mean()))

@@ -1,0 +1,5 @@
+"""`python -m vidcolor.cli`."""
+
+from vidcolor.cli import main
+
+raise SystemExit(main())

@@ -1,0 +1,45 @@
+"""How true and how steady color is: pictures against the truth, frames against each other."""
+
+from vidcolor.color.measure.compare import (
+    BEST_PSNR,
+    Comparison,
+    LabPicture,
+    Level,
+    Perceptual,
+    Quality,
+)
+from vidcolor.color.measure.motion import (
+    chroma_instability,
+    color_consistency,
+    jensen_shannon,
+    visible,
+)
+from vidcolor.color.measure.perceptual import lpips_distance
+from vidcolor.color.measure.pictures import (
+    colorfulness,
+    colorfulness_difference,
+    delta_e_2000,
+    mean_chroma,
+    psnr,
+    ssim,
+)
+
+__all__ = [
+    "BEST_PSNR",
+    "Comparison",
+    "LabPicture",
+    "Level",
+    "Perceptual",
+    "Quality",
+    "chroma_instability",
+    "color_consistency",
+    "colorfulness",
+    "colorfulness_difference",
+    "delta_e_2000",
+    "jensen_shannon",
+    "lpips_distance",
+    "mean_chroma",
+    "psnr",
+    "ssim",
+    "visible",
+]

@@ -1,0 +1,1 @@
+"""Sets of color pictures, made of films and folders: tar shards that training streams."""

@@ -1,0 +1,206 @@
+"""What training minimizes: distance to the true color, as a value or as a class, and flicker.
+
+All are computed in float32 whatever autocast says, and are means over all pixels, those that a
+mask leaves out counted as 0. So the loss of a batch is the mean of the losses of its equal parts,
+however gradients are accumulated and pictures divided among machines.
+
+Reference: Zhang et al., ECCV 2016 (arXiv:1603.08511): class cross entropy with rebalancing;
+Zhang et al. 2017 (arXiv:1705.02999) and Su, Chu, Huang, CVPR 2020 (arXiv:2005.10825): Smooth L1;
+Lai et al.: Learning Blind Video Temporal Consistency, ECCV 2018 (arXiv:1808.00449): the warped
+difference of neighboring frames, masked where nothing corresponds.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from vidcolor.color.bins import at_least_float32, soft_encode
+from vidcolor.models.objective import pixel_loss
+from vidcolor.train.batch import Pair
+
+__all__ = [
+    "RegressionKind",
+    "TemporalGradient",
+    "color_classes",
+    "colored",
+    "regression",
+    "temporal",
+    "to_grid",
+    "warp_back",
+]
+
+RegressionKind = Literal["smooth_l1", "l1", "l2"]
+TemporalGradient = Literal["both", "later"]
+
+
+def to_grid(pred: Tensor, like: Tensor) -> Tensor:
+    """A network's answer on the grid of the target.
+
+    Args:
+        pred: (N, C, H, W) of any size.
+        like: (N, ?, h, w).
+
+    Returns:
+        (N, C, h, w), at least float32; bilinear where the sizes differ.
+    """
+    pred = at_least_float32(pred)
+    size = like.shape[2:]
+    if pred.shape[2:] == size:
+        return pred
+    return F.interpolate(pred, size=size, mode="bilinear", align_corners=False)
+
+
+def regression(
+    pred: Tensor, target: Tensor, kind: RegressionKind = "smooth_l1", delta: float = 10.0
+) -> Tensor:
+    """Mean distance of colors, in units of `delta`.
+
+    With the errors e of a and b divided by `delta`, a pixel counts as the sum over both of
+    e^2 / 2 for |e| < 1, else |e| - 1/2 (`smooth_l1`; `pixel_loss(...).mean() / delta`), of |e|
+    (`l1`), or of e^2 / 2 (`l2`; half the squared a*b* distance over `delta` squared). So small
+    errors have the same gradient under `smooth_l1` and `l2`, large ones under `smooth_l1` and
+    `l1`.
+
+    Args:
+        pred: (N, 2, H, W) a*b*, resized to the target's grid if need be.
+        target: (N, 2, h, w) a*b*.
+        kind: Which distance.
+        delta: a*b* units.
+
+    Raises:
+        ValueError: If `kind` is unknown or `delta` not positive.
+    """
+    if delta <= 0:
+        raise ValueError(f"delta must be positive, not {delta}")
+    pred, target = to_grid(pred, target), at_least_float32(target)
+    if kind == "smooth_l1":
+        return pixel_loss(pred, target, delta).mean() / delta
+    error = (pred - target) / delta
+    if kind == "l1":
+        return error.abs().sum(1).mean()
+    if kind == "l2":
+        return error.square().sum(1).mean() / 2
+    raise ValueError(f"no regression loss {kind!r}; there are smooth_l1, l1 and l2")
+
+
+def colored(target: Tensor, limit: float = 5.0) -> Tensor:
+    """Which pictures have color at all.
+
+    Args:
+        target: (N, 2, h, w) a*b*.
+        limit: A picture has color if some |a| or |b| exceeds it; 5 in the code of Zhang et al.
+
+    Returns:
+        (N, 1, 1, 1) of `target`'s type, 1 or 0.
+    """
+    return (target.abs().amax((1, 2, 3), keepdim=True) > limit).to(target.dtype)
+
+
+def color_classes(
+    logits: Tensor,
+    target: Tensor,
+    centers: Tensor,
+    weights: Tensor | None = None,
+    k: int = 5,
+    sigma: float = 5.0,
+    gray_limit: float = 0.0,
+) -> Tensor:
+    """Cross entropy against softly encoded colors.
+
+    Args:
+        logits: (N, Q, H, W), one a bin, resized to the target's grid if need be.
+        target: (N, 2, h, w) a*b*.
+        centers: (Q, 2) a*b* of the bins (`color.bins.gamut_bins`); best kept on the CPU.
+        weights: (Q,) of the bins (`color.bins.rebalance`); a pixel has that of the bin nearest to
+            its true color. None: all 1.
+        k: Bins that share a color.
+        sigma: Of the Gaussian that divides it, a*b* units.
+        gray_limit: Pictures in which no |a| or |b| exceeds it count as 0; 0 or less: all count.
+
+    Returns:
+        Weighted mean over pixels, in nats.
+
+    Raises:
+        ValueError: If there is not one logit and one weight a bin.
+    """
+    if logits.shape[1] != len(centers):
+        raise ValueError(f"logits must be one a bin, {len(centers)}, not {logits.shape[1]}")
+    if weights is not None and weights.shape != (len(centers),):
+        raise ValueError(f"weights must be ({len(centers)},), not {tuple(weights.shape)}")
+    logits, target = to_grid(logits, target), at_least_float32(target)
+    numbers, shares = soft_encode(target, centers, k, sigma)
+    # only the k logits of each pixel are looked up: no picture of all log-probabilities is made
+    expected = (logits.gather(1, numbers) * shares).sum(1)
+    entropy = logits.logsumexp(1) - expected
+    if weights is not None:
+        entropy = entropy * weights.to(entropy)[numbers[:, 0]]
+    if gray_limit > 0:
+        entropy = entropy * colored(target, gray_limit)[:, 0]
+    return entropy.mean()
+
+
+def warp_back(later: Tensor, motion: Tensor) -> Tensor:
+    """What lies at p + motion(p), brought to p.
+
+    Args:
+        later: (N, C, h, w).
+        motion: (N, 2, h, w) x and y in cells of the same grid.
+
+    Returns:
+        (N, C, h, w) float32 (float64 if `later` is), bilinear, the border repeated.
+    """
+    later = at_least_float32(later)
+    height, width = later.shape[2:]
+    x = torch.arange(width, device=later.device, dtype=later.dtype)
+    y = torch.arange(height, device=later.device, dtype=later.dtype)[:, None]
+    # -1 and 1 are the outer edges of the outermost cells, whose centers lie half a cell inside
+    across = (2 * (x + motion[:, 0]) + 1) / width - 1
+    down = (2 * (y + motion[:, 1]) + 1) / height - 1
+    place = torch.stack((across, down), dim=3).to(later)
+    with torch.autocast(later.device.type, enabled=False):
+        return F.grid_sample(
+            later, place, mode="bilinear", padding_mode="border", align_corners=False
+        )
+
+
+def temporal(
+    pred: Tensor,
+    later_pred: Tensor,
+    pair: Pair,
+    delta: float = 2.0,
+    gradient: TemporalGradient = "both",
+) -> Tensor:
+    """How much the color of a surface changes from one frame to the next.
+
+    Smooth L1 between the prediction and the later one warped back along the motion, where the
+    later frame shows the same surface. In units of `delta`, as `regression` is.
+
+    Args:
+        pred: (N, 2, H, W) a*b* of the first frame, resized to the grid of `pair.motion` if need
+            be.
+        later_pred: The same of the later frame.
+        pair: The later frame's motion and what of it is seen.
+        delta: Changes below it count squared, a*b* units; about what an eye just notices.
+        gradient: Which prediction learns. `both`: they meet halfway; but the cheapest steady
+            color is gray, so the weight must stay low. `later`: the first is held as given, which
+            leaves it to the true color to say what both should be.
+
+    Returns:
+        Mean over all pixels, those not seen as 0.
+
+    Raises:
+        ValueError: If `gradient` is unknown or `delta` not positive.
+    """
+    if delta <= 0:
+        raise ValueError(f"delta must be positive, not {delta}")
+    if gradient not in ("both", "later"):
+        raise ValueError(f"gradient must be both or later, not {gradient!r}")
+    first = to_grid(pred, pair.motion)
+    if gradient == "later":
+        first = first.detach()
+    moved = warp_back(to_grid(later_pred, pair.motion), pair.motion)
+    return (pixel_loss(first, moved, delta) * pair.seen.to(first)).mean() / delta
