@@ -36,7 +36,7 @@ from vidcolor.models.registry import model_spec
 from vidcolor.models.weights import identify, load_model
 from vidcolor.records import Detections, Tracked, Tracks
 from vidcolor.stages.colorize import ColorizeConfig, ColorizeFrames
-from vidcolor.train.data import Pictures
+from vidcolor.train.data.shards import Pictures
 from vidcolor.train.measured import mean_ab
 from vidcolor.train.validate import validate
 

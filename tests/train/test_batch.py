@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from vidcolor.records import Hints, Rois
-from vidcolor.train.batch import Batch, Pair
+from vidcolor.train.data.batch import Batch, Pair
 
 
 def _batch(frames=(0, 0, 2, 3), n=4, side=8):

@@ -7,9 +7,11 @@ from torch.utils.data import DataLoader
 
 from vidcolor.color.lab import rgb_to_lab
 from vidcolor.errors import ConfigError, MediaError
-from vidcolor.train.data import DataConfig, Pictures, TrainBatches
+from vidcolor.train.data.batches import TrainBatches
+from vidcolor.train.data.config import DataConfig
+from vidcolor.train.data.pairs import MotionConfig
+from vidcolor.train.data.shards import Pictures
 from vidcolor.train.degrade import DegradeConfig
-from vidcolor.train.pairs import MotionConfig
 
 FILM = DegradeConfig(stock=1, tone=1, blur=1, grain=1)
 PLAIN = DegradeConfig(

@@ -14,15 +14,15 @@ from toys import batch, toy, weights, with_rois
 from vidcolor.errors import ConfigError
 from vidcolor.models.registry import create_model, model_spec
 from vidcolor.schema import load
-from vidcolor.train.batch import Batch
-from vidcolor.train.distributed import (
+from vidcolor.train.data.batch import Batch
+from vidcolor.train.loop.distributed import (
     GlobalBatchNorm2d,
     World,
     join,
     make_norms_global,
     world_of_environment,
 )
-from vidcolor.train.fit import FitConfig, FitState, fit
+from vidcolor.train.loop.fit import FitConfig, FitState, fit
 from vidcolor.train.phases import PhaseConfig, make_phase
 from vidcolor.train.run import TrainConfig, train
 

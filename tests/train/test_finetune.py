@@ -8,9 +8,9 @@ import torch
 from vidcolor.errors import ConfigError, MediaError, WeightsError
 from vidcolor.models.registry import create_model
 from vidcolor.models.weights import load_model, read_card, save_weights
+from vidcolor.train.data.shards import Pictures
 from vidcolor.train.dataset.config import BuildConfig
 from vidcolor.train.finetune import FinetuneConfig, finetune
-from vidcolor.train.shards import Pictures
 from vidcolor.train.validate import validate
 
 

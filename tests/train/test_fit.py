@@ -8,9 +8,9 @@ from torch import nn
 from toys import batch, toy, weights
 
 from vidcolor.errors import ConfigError, VidcolorError, WeightsError
-from vidcolor.train.batch import Batch
-from vidcolor.train.fit import DivergenceError, FitConfig, FitState, fit
-from vidcolor.train.optimize import rate
+from vidcolor.train.data.batch import Batch
+from vidcolor.train.loop.fit import DivergenceError, FitConfig, FitState, fit
+from vidcolor.train.loop.optimize import rate
 
 PLAIN = {"warmup": 0, "schedule": "constant", "precision": "float32", "clip": 0.0, "ema": 0.5}
 

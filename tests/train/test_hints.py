@@ -1,6 +1,6 @@
 import numpy as np
 
-from vidcolor.train.hints import simulate_hints
+from vidcolor.train.data.hints import simulate_hints
 
 
 def _draws(count, size, seed=0):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from vidcolor.train.planes import ab_of, lightness_of
+from vidcolor.train.data.planes import ab_of, lightness_of
 
 
 def test_lightness_and_ab_agree_with_scikit_image():

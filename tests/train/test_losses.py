@@ -9,7 +9,7 @@ from scipy.spatial import cKDTree
 
 from vidcolor.color.bins import gamut_bins
 from vidcolor.models.objective import pixel_loss
-from vidcolor.train.batch import Pair
+from vidcolor.train.data.batch import Pair
 from vidcolor.train.losses import (
     color_classes,
     colored,

@@ -6,15 +6,15 @@ from made_shards import texture
 from scipy.ndimage import map_coordinates
 
 from vidcolor.errors import ConfigError
-from vidcolor.train.pairs import (
+from vidcolor.train.data.pairs import (
     Motion,
     MotionConfig,
     draw_motion,
     measured_motion,
     moved_picture,
 )
-from vidcolor.train.planes import ab_of
-from vidcolor.train.window import Window
+from vidcolor.train.data.planes import ab_of
+from vidcolor.train.data.window import Window
 
 
 def _shift(x, y):

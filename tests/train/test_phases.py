@@ -8,7 +8,7 @@ from vidcolor.models.registry import create_model, model_spec
 from vidcolor.models.weights import save_weights
 from vidcolor.records import Hints, Rois
 from vidcolor.train import phases
-from vidcolor.train.batch import Batch, Pair
+from vidcolor.train.data.batch import Batch, Pair
 from vidcolor.train.phases import PhaseConfig, complete, start
 
 NETS = {

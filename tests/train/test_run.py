@@ -13,13 +13,13 @@ from runs import assert_same, folder_of, rows_of, run, state_of
 from vidcolor.errors import ConfigError, WeightsError
 from vidcolor.models.registry import create_model
 from vidcolor.models.weights import identify, load_model, read_card
-from vidcolor.train.batch import Batch
-from vidcolor.train.data import TrainBatches
+from vidcolor.train.data.batch import Batch
+from vidcolor.train.data.batches import TrainBatches
+from vidcolor.train.data.shards import Pictures
+from vidcolor.train.loop.watch import Watch
 from vidcolor.train.prior import class_weights
 from vidcolor.train.run import ModelConfig, export, train
-from vidcolor.train.shards import Pictures
 from vidcolor.train.validate import Scores
-from vidcolor.train.watch import Watch
 
 # --- the folder ---------------------------------------------------------------------------------
 

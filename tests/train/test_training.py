@@ -10,12 +10,12 @@ from made_shards import texture, write_shard
 from vidcolor import cli
 from vidcolor.models.registry import create_model, model_spec
 from vidcolor.models.weights import load_model, read_card
-from vidcolor.train.data import TrainBatches
-from vidcolor.train.data_config import DataConfig
+from vidcolor.train.data.batches import TrainBatches
+from vidcolor.train.data.config import DataConfig
+from vidcolor.train.data.shards import Pictures
 from vidcolor.train.degrade import DegradeConfig
-from vidcolor.train.fit import FitConfig, FitState, fit
+from vidcolor.train.loop.fit import FitConfig, FitState, fit
 from vidcolor.train.phases import PhaseConfig, make_phase
-from vidcolor.train.shards import Pictures
 
 
 @pytest.mark.parametrize("phase", ["full", "finetune"])

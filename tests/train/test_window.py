@@ -4,9 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from made_shards import flat
 
-from vidcolor.train.degrade import DegradeConfig, degrade
-from vidcolor.train.planes import film_at, shrunk
-from vidcolor.train.window import (
+from vidcolor.train.data.planes import film_at, shrunk
+from vidcolor.train.data.window import (
     Window,
     around,
     box_window,
@@ -14,6 +13,7 @@ from vidcolor.train.window import (
     random_boxes,
     visible,
 )
+from vidcolor.train.degrade import DegradeConfig, degrade
 
 OFF = dict.fromkeys(
     ("stock", "tone", "blur", "grain", "flicker", "scratches", "dust", "interlace", "compression"),

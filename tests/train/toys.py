@@ -6,7 +6,7 @@ from torch import nn
 
 from vidcolor.records import Rois
 from vidcolor.train.adversary import Adversary, PatchCritic
-from vidcolor.train.batch import Batch
+from vidcolor.train.data.batch import Batch
 
 
 class Net(nn.Module):

@@ -186,7 +186,7 @@ def _preview(args: argparse.Namespace, extra: Sequence[str]) -> int:
 def _train(args: argparse.Namespace, extra: Sequence[str]) -> int:
     from vidcolor import schema as c
     from vidcolor.train.config import TrainConfig
-    from vidcolor.train.distributed import world_of_environment
+    from vidcolor.train.loop.distributed import world_of_environment
     from vidcolor.train.plan import flags, plan
     from vidcolor.train.run import export, train
 

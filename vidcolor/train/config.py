@@ -11,9 +11,9 @@ from typing import Any
 from vidcolor.errors import ConfigError
 from vidcolor.models.registry import model_spec
 from vidcolor.schema import Leaf, leaves, parse
-from vidcolor.train.data_config import DataConfig
+from vidcolor.train.data.config import DataConfig
 from vidcolor.train.degrade import DegradeConfig
-from vidcolor.train.optimize import FitConfig
+from vidcolor.train.loop.optimize import FitConfig
 from vidcolor.train.phases import PhaseConfig
 
 __all__ = ["CardConfig", "ModelConfig", "RunConfig", "TrainConfig", "differences"]

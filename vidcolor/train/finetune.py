@@ -25,15 +25,15 @@ from vidcolor.io.target import Target
 from vidcolor.models.registry import ModelSpec, model_spec
 from vidcolor.models.weights import identify, load_model, read_card
 from vidcolor.train.config import CardConfig, ModelConfig, RunConfig, TrainConfig
-from vidcolor.train.data import DataConfig
+from vidcolor.train.data.config import DataConfig
+from vidcolor.train.data.shards import Pictures
 from vidcolor.train.dataset.build import BuildConfig, BuildReport, build_dataset
 from vidcolor.train.degrade import DegradeConfig
-from vidcolor.train.folder import BEST, RunFolder
-from vidcolor.train.optimize import FitConfig
+from vidcolor.train.loop.folder import BEST, RunFolder
+from vidcolor.train.loop.optimize import FitConfig
 from vidcolor.train.phases import PhaseConfig
 from vidcolor.train.preview import some_pictures
 from vidcolor.train.run import export, train
-from vidcolor.train.shards import Pictures
 from vidcolor.train.validate import Scores, color_picture, validate
 
 __all__ = ["FinetuneConfig", "FinetuneReport", "finetune"]

@@ -20,7 +20,7 @@ from torch.nn import functional as F
 
 from vidcolor.color.bins import at_least_float32, soft_encode
 from vidcolor.models.objective import pixel_loss
-from vidcolor.train.batch import Pair
+from vidcolor.train.data.batch import Pair
 
 __all__ = [
     "RegressionKind",

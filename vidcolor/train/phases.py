@@ -20,8 +20,8 @@ from vidcolor.errors import ConfigError, WeightsError
 from vidcolor.models.registry import ModelSpec
 from vidcolor.models.weights import load_model, read_card
 from vidcolor.train.adversary import Adversary, AdversaryConfig, make_adversary
-from vidcolor.train.batch import Batch
-from vidcolor.train.data_config import View
+from vidcolor.train.data.batch import Batch
+from vidcolor.train.data.config import View
 from vidcolor.train.losses import RegressionKind, color_classes, regression, temporal, to_grid
 
 __all__ = ["ColorPhase", "PhaseConfig", "PhaseName", "complete", "make_phase", "start"]

@@ -19,10 +19,10 @@ from vidcolor.io.image import is_image, list_images, write_image
 from vidcolor.io.source import as_time
 from vidcolor.io.target import Target
 from vidcolor.io.video import InputConfig
+from vidcolor.train.data.shards import Pictures
 from vidcolor.train.degrade import DegradeConfig, degrade, degrade_pair, gray_signal
 from vidcolor.train.degrade.config import EFFECTS
 from vidcolor.train.degrade.stock import LUMA_709
-from vidcolor.train.shards import Pictures
 
 __all__ = ["ColorPictures", "Progress", "alone", "preview_sheet", "some_pictures", "write_preview"]
 
@@ -43,7 +43,7 @@ _LETTER = 7
 
 
 class ColorPictures(Protocol):
-    """Pictures by number, as `train.shards.Pictures` has them."""
+    """Pictures by number, as `train.data.shards.Pictures` has them."""
 
     @property
     def names(self) -> Sequence[str]:

@@ -7,8 +7,8 @@ import torch
 from torch import Tensor
 
 from vidcolor.color.bins import ColorPrior, rebalance
+from vidcolor.train.data.planes import ab_of
 from vidcolor.train.measured import ColorPictures
-from vidcolor.train.planes import ab_of
 
 __all__ = ["class_weights"]
 

@@ -18,16 +18,16 @@ from vidcolor.errors import ConfigError
 from vidcolor.models.registry import create_model, model_spec
 from vidcolor.models.weights import identify, load_model, read_card, save_weights
 from vidcolor.schema import to_dict
-from vidcolor.train.batch import Batch
 from vidcolor.train.config import CardConfig, ModelConfig, RunConfig, TrainConfig
-from vidcolor.train.data import TrainBatches
-from vidcolor.train.distributed import World, join, same_everywhere, world_of_environment
-from vidcolor.train.fit import FitState, fit
-from vidcolor.train.folder import LAST, RunFolder, weights_of
-from vidcolor.train.keeper import Keeper, Progress
+from vidcolor.train.data.batch import Batch
+from vidcolor.train.data.batches import TrainBatches
+from vidcolor.train.data.shards import Pictures
+from vidcolor.train.loop.distributed import World, join, same_everywhere, world_of_environment
+from vidcolor.train.loop.fit import FitState, fit
+from vidcolor.train.loop.folder import LAST, RunFolder, weights_of
+from vidcolor.train.loop.keeper import Keeper, Progress
 from vidcolor.train.phases import ColorPhase, make_phase, start
 from vidcolor.train.prior import class_weights
-from vidcolor.train.shards import Pictures
 
 __all__ = ["CardConfig", "ModelConfig", "Progress", "RunConfig", "TrainConfig", "export", "train"]
 
@@ -39,7 +39,7 @@ def train(
 ) -> Generator[Progress, None, None]:
     """Run or resume; yields after every step, after it was measured, logged and, when due, saved.
 
-    See `vidcolor.train.folder` for what the run leaves behind. Batches depend only on seed and
+    See `vidcolor.train.loop.folder` for what the run leaves behind. Batches depend only on seed and
     step, so a killed and resumed run becomes what an unbroken one would have become. Whoever
     stops early closes the iterator (or says so by `stop`), and the last step is saved. A run that
     is done yields nothing. Under torchrun all processes call this alike; the first writes.

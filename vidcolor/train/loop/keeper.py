@@ -13,14 +13,14 @@ from torch import Tensor, nn
 from vidcolor.errors import MediaError, WeightsError
 from vidcolor.models.registry import model_spec
 from vidcolor.models.weights import save_weights
-from vidcolor.train.board import Board, NoBoard, TensorBoard
-from vidcolor.train.card import card_of, card_page, numbers
 from vidcolor.train.config import TrainConfig
-from vidcolor.train.fit import FitState, Report
-from vidcolor.train.folder import BEST, LAST, RunFolder
+from vidcolor.train.loop.board import Board, NoBoard, TensorBoard
+from vidcolor.train.loop.card import card_of, card_page, numbers
+from vidcolor.train.loop.fit import FitState, Report
+from vidcolor.train.loop.folder import BEST, LAST, RunFolder
+from vidcolor.train.loop.watch import Watch
 from vidcolor.train.phases import complete
 from vidcolor.train.validate import Scores
-from vidcolor.train.watch import Watch
 
 __all__ = ["Keeper", "Progress"]
 

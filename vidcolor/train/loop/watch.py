@@ -15,8 +15,8 @@ from vidcolor.color.lab import lab_to_rgb, rgb_to_lab
 from vidcolor.models.registry import ModelSpec
 from vidcolor.records import Rois
 from vidcolor.train.config import TrainConfig
+from vidcolor.train.data.shards import Pictures
 from vidcolor.train.measured import Closeups, ColorPictures, planes
-from vidcolor.train.shards import Pictures
 from vidcolor.train.validate import Scores, color_picture, validate
 
 __all__ = ["Watch"]

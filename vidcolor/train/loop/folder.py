@@ -34,8 +34,8 @@ import torch
 
 from vidcolor.errors import ConfigError, MediaError, WeightsError
 from vidcolor.schema import load, read_toml, to_toml
-from vidcolor.train.checkpoint import read_state, write_state, write_text
 from vidcolor.train.config import TrainConfig, differences
+from vidcolor.train.loop.checkpoint import read_state, write_state, write_text
 
 __all__ = ["BEST", "LAST", "RunFolder", "weights_of"]
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from vidcolor.errors import ConfigError
-from vidcolor.train.pairs import MotionConfig
+from vidcolor.train.data.pairs import MotionConfig
 
 __all__ = ["DataConfig", "View"]
 

@@ -17,14 +17,13 @@ from torch.utils.data import Dataset
 
 from vidcolor.errors import ConfigError, MediaError
 from vidcolor.records import Hints, Rois
-from vidcolor.train.batch import Batch, Pair
-from vidcolor.train.data_config import DataConfig, View
+from vidcolor.train.data.batch import Batch, Pair
+from vidcolor.train.data.config import DataConfig, View
+from vidcolor.train.data.sample import Sample, Sampler
+from vidcolor.train.data.shards import Pictures
 from vidcolor.train.degrade import DegradeConfig
-from vidcolor.train.planes import ab_of, lightness_of
-from vidcolor.train.sample import Sample, Sampler
-from vidcolor.train.shards import Pictures
 
-__all__ = ["Batch", "DataConfig", "Pictures", "TrainBatches", "View", "ab_of", "lightness_of"]
+__all__ = ["TrainBatches"]
 
 _ORDER = 1  # part of the seed of what order pictures come in; `sample` has the others
 

@@ -17,10 +17,10 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from vidcolor.errors import VidcolorError
-from vidcolor.train.batch import Batch
-from vidcolor.train.distributed import average_gradients, mean_of
-from vidcolor.train.optimize import FitConfig, rate
-from vidcolor.train.state import FitState, Phase
+from vidcolor.train.data.batch import Batch
+from vidcolor.train.loop.distributed import average_gradients, mean_of
+from vidcolor.train.loop.optimize import FitConfig, rate
+from vidcolor.train.loop.state import FitState, Phase
 
 __all__ = ["DivergenceError", "FitConfig", "FitState", "Phase", "Report", "fit"]
 

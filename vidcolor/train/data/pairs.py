@@ -21,7 +21,7 @@ import numpy.typing as npt
 
 from vidcolor.errors import ConfigError
 from vidcolor.ops.flow import dis_flow, warp
-from vidcolor.train.window import Window, resized
+from vidcolor.train.data.window import Window, resized
 
 __all__ = ["Motion", "MotionConfig", "draw_motion", "measured_motion", "moved_picture"]
 

@@ -10,13 +10,20 @@ import torch
 
 from vidcolor.errors import MediaError
 from vidcolor.models.objective import color_range
-from vidcolor.train.data_config import DataConfig, View
+from vidcolor.train.data.config import DataConfig, View
+from vidcolor.train.data.hints import simulate_hints
+from vidcolor.train.data.pairs import draw_motion, measured_motion, moved_picture
+from vidcolor.train.data.planes import ab_of, close_ups, film_at, lightness_of, shrunk
+from vidcolor.train.data.shards import Pictures
+from vidcolor.train.data.window import (
+    Window,
+    around,
+    box_window,
+    crop_window,
+    random_boxes,
+    visible,
+)
 from vidcolor.train.degrade import DegradeConfig, degrade, degrade_pair
-from vidcolor.train.hints import simulate_hints
-from vidcolor.train.pairs import draw_motion, measured_motion, moved_picture
-from vidcolor.train.planes import ab_of, close_ups, film_at, lightness_of, shrunk
-from vidcolor.train.shards import Pictures
-from vidcolor.train.window import Window, around, box_window, crop_window, random_boxes, visible
 
 __all__ = ["Sample", "Sampler"]
 

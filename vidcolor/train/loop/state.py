@@ -14,9 +14,9 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from vidcolor.build import choose_precision
 from vidcolor.errors import ConfigError, WeightsError
 from vidcolor.train.adversary import Adversary
-from vidcolor.train.batch import Batch
-from vidcolor.train.distributed import World, make_norms_global
-from vidcolor.train.optimize import FitConfig, critic_optimizer, optimizer
+from vidcolor.train.data.batch import Batch
+from vidcolor.train.loop.distributed import World, make_norms_global
+from vidcolor.train.loop.optimize import FitConfig, critic_optimizer, optimizer
 
 __all__ = ["Finish", "FitState", "Phase"]
 

@@ -1,0 +1,1 @@
+"""The loop: steps, optimizer, processes, and what a run leaves in its folder."""
