@@ -8,6 +8,7 @@ import logging
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import closing
+from dataclasses import MISSING
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,7 @@ def add_commands(add: Add) -> None:
         _train,
         epilog=_EVERY_KEY.format(example="--fit.lr 1e-3"),
     )
-    train.add_argument("--config", type=Path, required=True, help="a TOML file, see configs/train")
+    train.add_argument("--config", type=Path, help="a TOML file, see configs/train")
     train.add_argument("--phase", help="of a file with several phases, just this one")
     train.add_argument("--export", type=Path, help="write the best weights here when done")
     _common(train)
@@ -123,7 +124,7 @@ def _list_keys(kind: type[Any], settings: Any = None) -> int:
     from vidcolor import schema as c
 
     for leaf in c.leaves(kind):
-        value = leaf.default
+        value = "(must be given)" if leaf.default is MISSING else leaf.default
         if settings is not None:
             value = functools.reduce(getattr, leaf.path, settings)
         sys.stdout.write(f"--{leaf.name} {value}\n    {leaf.help}\n")
@@ -192,6 +193,7 @@ def _train(args: argparse.Namespace, extra: Sequence[str]) -> int:
 
     if args.keys:
         return _list_keys(TrainConfig)
+    _need(args, config="--config FILE")
     known = flags()
     over: dict[str, Any] = {}
     for name, text in pairs(extra, known, hint="; --keys lists them"):
