@@ -105,17 +105,9 @@ def test_three_phases_one_file_then_colors(series, tmp_path, capsys):
 
 def test_ctrl_c_saves_and_the_same_command_goes_on(series, tmp_path):
     path = _file(series, 40, tmp_path)
-    words = [
-        sys.executable,
-        "-m",
-        "vidcolor.cli",
-        "train",
-        "--config",
-        str(path),
-        "--phase",
-        "full",
-    ]
-    child = subprocess.Popen(words, stderr=subprocess.PIPE, text=True, env=dict(os.environ))
+    words = ["train", "--config", str(path), "--phase", "full"]
+    command = [sys.executable, "-m", "vidcolor.cli", *words]
+    child = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=dict(os.environ))
     log = tmp_path / "runs" / "full" / "log.jsonl"
     until = time.monotonic() + 120
     while time.monotonic() < until and not (log.exists() and log.stat().st_size):
