@@ -9,10 +9,13 @@ from scipy.spatial import cKDTree
 
 from vidcolor.color.bins import gamut_bins
 from vidcolor.models.objective import pixel_loss
+from vidcolor.records import Rois
 from vidcolor.train.data.batch import Pair
 from vidcolor.train.losses import (
     color_classes,
     colored,
+    distance,
+    inside_boxes,
     regression,
     temporal,
     to_grid,
@@ -270,3 +273,34 @@ def test_loss_of_a_batch_is_the_mean_of_its_parts(name):
 def test_misuse_is_told(call, message):
     with pytest.raises(ValueError, match=message):
         call(torch.zeros(1, 2, 2, 2))
+
+
+def test_inside_boxes_every_instance_counts_the_same():
+    distances = torch.zeros(2, 1, 8, 8)
+    distances[0, 0, :4, :4] = 3.0
+    distances[1, 0, 7, 7] = 8.0
+    # in pixels of a picture four times the grid: a quarter, all of the second, less than a cell
+    boxes = torch.tensor([[0.0, 0, 16, 16], [0, 0, 32, 32], [30.5, 30.5, 31, 31]])
+    rois = Rois(torch.zeros(3, 1, 32, 32), boxes, torch.tensor([0, 1, 1]), torch.ones(3), (32, 32))
+    found = inside_boxes(distances, rois)
+    assert float(found) == pytest.approx((3.0 + 8.0 / 64 + 8.0) / 3)
+
+
+def test_without_instances_nothing_is_inside_and_gradients_still_flow():
+    distances = torch.ones(1, 1, 4, 4, requires_grad=True)
+    none = Rois(torch.zeros(0, 1, 32, 32), torch.zeros(0, 4), torch.zeros(0, dtype=torch.int64),
+                torch.zeros(0), (16, 16))  # fmt: skip
+    found = inside_boxes(distances, none)
+    found.backward()
+    assert found.item() == 0
+    assert not distances.grad.any()
+
+
+@pytest.mark.parametrize("kind", ["smooth_l1", "l1", "l2"])
+def test_the_mean_of_the_distances_is_the_regression(kind):
+    generator = torch.Generator().manual_seed(1)
+    pred, target = (torch.randn(2, 2, 5, 7, generator=generator) * 20 for _ in range(2))
+    found = distance(pred, target, kind, 10.0)
+    assert found.shape == (2, 1, 5, 7)
+    torch.testing.assert_close(found.mean(), regression(pred, target, kind, 10.0))
+    assert (found >= 0).all()

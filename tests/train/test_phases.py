@@ -9,6 +9,7 @@ from vidcolor.models.weights import save_weights
 from vidcolor.records import Hints, Rois
 from vidcolor.train import phases
 from vidcolor.train.data.batch import Batch, Pair
+from vidcolor.train.losses import distance
 from vidcolor.train.phases import PhaseConfig, complete, start
 
 NETS = {
@@ -259,6 +260,22 @@ def test_a_moment_later_the_color_is_the_same():
     assert values["temporal"].abs() < 1e-3
     with pytest.raises(ConfigError, match="pairs"):
         phase.losses(_batch(spec, "whole"))
+
+
+def test_what_lies_in_boxes_can_count_beside_the_picture():
+    model, spec = _net("quarternet")
+    phase = make_phase(PhaseConfig(name="fusion", instance_loss=0.5), model, spec)
+    batch = _batch(spec, "instances")
+    values, pred, without = _step(phase, batch, lr=0)
+    assert list(values) == ["smooth_l1", "instances"]
+    assert without == []
+    apart = distance(pred.detach(), batch.ab)
+    inside = [
+        apart[0, 0, 1:15, 1:10].mean(),
+        apart[0, 0, 2:13, 5:15].mean(),
+        apart[1, 0, :10].mean(),
+    ]
+    torch.testing.assert_close(values["instances"].detach(), 0.5 * torch.stack(inside).mean())
 
 
 def test_the_critic_has_its_say():

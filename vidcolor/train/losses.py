@@ -20,6 +20,7 @@ from torch.nn import functional as F
 
 from vidcolor.color.bins import at_least_float32, soft_encode
 from vidcolor.models.objective import pixel_loss
+from vidcolor.records import Rois
 from vidcolor.train.data.batch import Pair
 
 __all__ = [
@@ -27,6 +28,8 @@ __all__ = [
     "TemporalGradient",
     "color_classes",
     "colored",
+    "distance",
+    "inside_boxes",
     "regression",
     "temporal",
     "to_grid",
@@ -57,7 +60,39 @@ def to_grid(pred: Tensor, like: Tensor) -> Tensor:
 def regression(
     pred: Tensor, target: Tensor, kind: RegressionKind = "smooth_l1", delta: float = 10.0
 ) -> Tensor:
-    """Mean distance of colors, in units of `delta`.
+    """Mean distance of colors, in units of `delta`; see `distance`."""
+    return distance(pred, target, kind, delta).mean()
+
+
+def inside_boxes(distances: Tensor, rois: Rois) -> Tensor:
+    """Mean over instances of the mean distance inside their boxes.
+
+    Args:
+        distances: (N, 1, h, w), see `distance`.
+        rois: Instances of the N pictures; a box covers at least the cell that it lies in.
+
+    Returns:
+        A scalar; 0 without instances.
+    """
+    height, width = distances.shape[2:]
+    scale = rois.boxes.new_tensor([width / rois.size[1], height / rois.size[0]] * 2)
+    corners = (rois.boxes * scale).cpu()
+    low = corners[:, :2].floor().long().clamp(min=0)
+    high = corners[:, 2:].ceil().long()
+    means = []
+    for frame, (left, top), (right, bottom) in zip(
+        rois.frame.tolist(), low.tolist(), high.tolist(), strict=True
+    ):
+        left, top = min(left, width - 1), min(top, height - 1)
+        cells = distances[frame, 0, top : max(bottom, top + 1), left : max(right, left + 1)]
+        means.append(cells.mean())
+    return torch.stack(means).mean() if means else distances.sum() * 0
+
+
+def distance(
+    pred: Tensor, target: Tensor, kind: RegressionKind = "smooth_l1", delta: float = 10.0
+) -> Tensor:
+    """Distance of colors at each pixel, in units of `delta`.
 
     With the errors e of a and b divided by `delta`, a pixel counts as the sum over both of
     e^2 / 2 for |e| < 1, else |e| - 1/2 (`smooth_l1`; `pixel_loss(...).mean() / delta`), of |e|
@@ -71,6 +106,9 @@ def regression(
         kind: Which distance.
         delta: a*b* units.
 
+    Returns:
+        (N, 1, h, w).
+
     Raises:
         ValueError: If `kind` is unknown or `delta` not positive.
     """
@@ -78,12 +116,12 @@ def regression(
         raise ValueError(f"delta must be positive, not {delta}")
     pred, target = to_grid(pred, target), at_least_float32(target)
     if kind == "smooth_l1":
-        return pixel_loss(pred, target, delta).mean() / delta
+        return pixel_loss(pred, target, delta) / delta
     error = (pred - target) / delta
     if kind == "l1":
-        return error.abs().sum(1).mean()
+        return error.abs().sum(1, keepdim=True)
     if kind == "l2":
-        return error.square().sum(1).mean() / 2
+        return error.square().sum(1, keepdim=True) / 2
     raise ValueError(f"no regression loss {kind!r}; there are smooth_l1, l1 and l2")
 
 

@@ -22,7 +22,14 @@ from vidcolor.models.weights import load_model, read_card
 from vidcolor.train.adversary import Adversary, AdversaryConfig, make_adversary
 from vidcolor.train.data.batch import Batch
 from vidcolor.train.data.config import View
-from vidcolor.train.losses import RegressionKind, color_classes, regression, temporal, to_grid
+from vidcolor.train.losses import (
+    RegressionKind,
+    color_classes,
+    distance,
+    inside_boxes,
+    temporal,
+    to_grid,
+)
 
 __all__ = ["ColorPhase", "PhaseConfig", "PhaseName", "complete", "make_phase", "start"]
 
@@ -49,6 +56,8 @@ class PhaseConfig:
         class_weight: Weight of the classes beside a color loss.
         rebalance: How much rare color classes count for more than common ones, from 0 (all alike)
             to near 1 (by the inverse of their share in the training pictures); Zhang et al.: 0.5.
+        instance_loss: Weight of the mean color loss inside the instances, each counting the same,
+            beside that of the whole picture; for the phases that see pictures with instances.
         temporal: Weight of the difference between the color of a frame and that of a moment
             later, brought back along the motion.
         adversarial: Weight of a PatchGAN critic's verdict (Isola et al., CVPR 2017); meant for a
@@ -66,6 +75,7 @@ class PhaseConfig:
     delta: float = 10.0
     class_weight: float = 0.1
     rebalance: float = 0.0
+    instance_loss: float = 0.0
     temporal: float = 0.0
     adversarial: float = 0.0
     critic: AdversaryConfig = field(default_factory=AdversaryConfig)
@@ -77,7 +87,7 @@ class PhaseConfig:
             raise ConfigError(f"delta must be positive, not {self.delta}")
         if not 0 <= self.rebalance < 1:
             raise ConfigError(f"rebalance must be at least 0 and below 1, not {self.rebalance}")
-        for name in ("class_weight", "temporal", "adversarial"):
+        for name in ("class_weight", "instance_loss", "temporal", "adversarial"):
             if getattr(self, name) < 0:
                 raise ConfigError(f"{name} must not be negative")
 
@@ -175,7 +185,10 @@ class ColorPhase:
             answer = self.model.answer(self.name, batch.lightness, rois, batch.hints)
         pred = to_grid(answer, batch.ab)
         if kind in _REGRESSIONS:
-            values[kind] = regression(pred, batch.ab, _REGRESSIONS[kind], config.delta)
+            distances = distance(pred, batch.ab, _REGRESSIONS[kind], config.delta)
+            values[kind] = distances.mean()
+            if config.instance_loss and rois is not None:
+                values["instances"] = config.instance_loss * inside_boxes(distances, rois)
         if config.temporal:
             if batch.pair is None:
                 raise ConfigError("phase.temporal needs pairs of frames in the batches")
