@@ -172,3 +172,20 @@ def test_spec_says_what_it_uses():
     spec = model_spec("quarternet")
     assert (spec.rois, spec.hints, spec.multiple, spec.weights) == (True, False, 32, "starter")
     assert spec.stride == 4
+
+
+@torch.inference_mode()
+def test_a_tiny_box_hardly_counts_and_its_size_is_taken_in_the_networks_picture(net):
+    lightness = torch.rand(1, 1, 192, 192, generator=torch.Generator().manual_seed(4)) * 100
+    plain = net(lightness)
+
+    def change(side, size):
+        box = [[40.0, 40, 40 + side, 40 + side]]
+        fused = net(lightness, _rois(box, [0], (size, size)))
+        k = size / 192
+        part = (slice(int(10 / k), int((40 + side) / k / 4)),) * 2
+        return float((fused - plain)[0, :, part[0], part[1]].abs().mean())
+
+    assert change(20, 192) < 0.01 * change(100, 192)
+    # the same box of a film twice as large is half as large to the network
+    assert change(44, 384) < 0.01 * change(44 * 2, 192)

@@ -35,6 +35,7 @@ _CENTER = 50.0  # L* that becomes 0
 _AB_SCALE = 10.0  # a*b* of an output of 1
 _LOGIT_LIMIT = 4.0  # of a weight generator: no map counts more than e^8 times another
 _TRUST = 0.55  # a new generator gives the picture e^(4 tanh 0.55) = 7.4 times an instance's weight
+_WORTH_PX = (24.0, 96.0)  # shorter side of a box, in the network's picture, that counts 0 and 1
 _FEATHER = 0.15  # part of a box's side over which an instance fades in from each edge
 
 Visit = Callable[[str, Tensor], Tensor]
@@ -208,6 +209,17 @@ def _inside(
     return ramps[0][:, None] * ramps[1]
 
 
+def _worth(rois: Rois, size: tuple[int, int]) -> Tensor:
+    """(K,) 0 to 1: how much a close-up can tell, by the shorter side of its box.
+
+    What is tiny in the picture has next to nothing in it, however large it is shown.
+    """
+    scale = rois.boxes.new_tensor([size[1] / rois.size[1], size[0] / rois.size[0]])
+    sides = ((rois.boxes[:, 2:] - rois.boxes[:, :2]) * scale).amin(1)
+    least, full = _WORTH_PX
+    return ((sides - least) / (full - least)).clamp(1e-4, 1)
+
+
 class _Fusion(nn.Module):
     """Weight generators of the seven maps, and a last step of its own (as in Su et al.)."""
 
@@ -315,8 +327,10 @@ class QuarterNet(nn.Module):
 
     def _fuse(self, lightness: Tensor, rois: Rois) -> Visit:
         """Close-ups are seen now; their maps enter when the frames' come by."""
-        grid = (lightness.shape[2] // 4, lightness.shape[3] // 4)
-        placement, kept = place(rois.boxes, rois.frame, rois.weight, rois.size, grid, outward=True)
+        size = (lightness.shape[2], lightness.shape[3])
+        grid = (size[0] // 4, size[1] // 4)
+        weight = rois.weight * _worth(rois, size)
+        placement, kept = place(rois.boxes, rois.frame, weight, rois.size, grid, outward=True)
         if not kept:
             return _unchanged
         maps: dict[str, Tensor] = {}

@@ -110,8 +110,8 @@ _KNOWN = (
             WeightFile(
                 "starter.safetensors",
                 None,
-                "4414530da9e71ff6762fafb93b45901f2ed8ef46a8ebf625ad4f3c1cf611100f",
-                11_557_456,
+                "c693b891d4bcb7fdac20f59bca8792efeb7fb570bc6e6fac92444fef04db9663",
+                15_320_408,
             ),
         ),
         notes="comes with the package",
