@@ -73,8 +73,8 @@ class FinetuneConfig:
     """
 
     weights: str = "starter"
-    steps: int = 600
-    patience: int = 4
+    steps: int = 400
+    patience: int = 6
     every: int = 50
     least_gain: float = 0.1
     lr: float = 1e-3
@@ -213,6 +213,7 @@ def _run(config: FinetuneConfig, work: Path, names: Sequence[str]) -> TrainConfi
             sizes=(config.size,),
             batch_size=config.batch_size,
             smallest_crop=config.smallest_crop,
+            random_boxes=1,
             seed=config.seed,
         ),
         run=RunConfig(

@@ -30,7 +30,6 @@ __all__ = [
     "colored",
     "distance",
     "inside_boxes",
-    "regression",
     "temporal",
     "to_grid",
     "warp_back",
@@ -55,38 +54,6 @@ def to_grid(pred: Tensor, like: Tensor) -> Tensor:
     if pred.shape[2:] == size:
         return pred
     return F.interpolate(pred, size=size, mode="bilinear", align_corners=False)
-
-
-def regression(
-    pred: Tensor, target: Tensor, kind: RegressionKind = "smooth_l1", delta: float = 10.0
-) -> Tensor:
-    """Mean distance of colors, in units of `delta`; see `distance`."""
-    return distance(pred, target, kind, delta).mean()
-
-
-def inside_boxes(distances: Tensor, rois: Rois) -> Tensor:
-    """Mean over instances of the mean distance inside their boxes.
-
-    Args:
-        distances: (N, 1, h, w), see `distance`.
-        rois: Instances of the N pictures; a box covers at least the cell that it lies in.
-
-    Returns:
-        A scalar; 0 without instances.
-    """
-    height, width = distances.shape[2:]
-    scale = rois.boxes.new_tensor([width / rois.size[1], height / rois.size[0]] * 2)
-    corners = (rois.boxes * scale).cpu()
-    low = corners[:, :2].floor().long().clamp(min=0)
-    high = corners[:, 2:].ceil().long()
-    means = []
-    for frame, (left, top), (right, bottom) in zip(
-        rois.frame.tolist(), low.tolist(), high.tolist(), strict=True
-    ):
-        left, top = min(left, width - 1), min(top, height - 1)
-        cells = distances[frame, 0, top : max(bottom, top + 1), left : max(right, left + 1)]
-        means.append(cells.mean())
-    return torch.stack(means).mean() if means else distances.sum() * 0
 
 
 def distance(
@@ -122,7 +89,32 @@ def distance(
         return error.abs().sum(1, keepdim=True)
     if kind == "l2":
         return error.square().sum(1, keepdim=True) / 2
-    raise ValueError(f"no regression loss {kind!r}; there are smooth_l1, l1 and l2")
+    raise ValueError(f"no distance {kind!r}; there are smooth_l1, l1 and l2")
+
+
+def inside_boxes(distances: Tensor, rois: Rois) -> Tensor:
+    """Mean over instances of the mean distance inside their boxes.
+
+    Args:
+        distances: (N, 1, h, w), see `distance`.
+        rois: Instances of the N pictures; a box covers at least the cell that it lies in.
+
+    Returns:
+        A scalar; 0 without instances.
+    """
+    height, width = distances.shape[2:]
+    scale = rois.boxes.new_tensor([width / rois.size[1], height / rois.size[0]] * 2)
+    corners = (rois.boxes * scale).cpu()
+    low = corners[:, :2].floor().long().clamp(min=0)
+    high = corners[:, 2:].ceil().long()
+    means = []
+    for frame, (left, top), (right, bottom) in zip(
+        rois.frame.tolist(), low.tolist(), high.tolist(), strict=True
+    ):
+        left, top = min(left, width - 1), min(top, height - 1)
+        cells = distances[frame, 0, top : max(bottom, top + 1), left : max(right, left + 1)]
+        means.append(cells.mean())
+    return torch.stack(means).mean() if means else distances.sum() * 0
 
 
 def colored(target: Tensor, limit: float = 5.0) -> Tensor:
@@ -215,7 +207,7 @@ def temporal(
     """How much the color of a surface changes from one frame to the next.
 
     Smooth L1 between the prediction and the later one warped back along the motion, where the
-    later frame shows the same surface. In units of `delta`, as `regression` is.
+    later frame shows the same surface. In units of `delta`, as `distance` is.
 
     Args:
         pred: (N, 2, H, W) a*b* of the first frame, resized to the grid of `pair.motion` if need
