@@ -8,10 +8,13 @@ import torch
 from vidcolor.errors import ConfigError, MediaError, WeightsError
 from vidcolor.models.registry import create_model
 from vidcolor.models.weights import load_model, read_card, save_weights
+from vidcolor.train import finetune as module
 from vidcolor.train.data.shards import Pictures
 from vidcolor.train.dataset.config import BuildConfig
 from vidcolor.train.finetune import FinetuneConfig, finetune
-from vidcolor.train.validate import validate
+from vidcolor.train.loop.fit import Report
+from vidcolor.train.loop.keeper import Progress
+from vidcolor.train.validate import Scores, validate
 
 
 def _episode(folder, count, seed):
@@ -82,12 +85,30 @@ def test_where_it_does_not_help_nothing_is_written(tmp_path, weights):
     assert not out.with_suffix(".png").exists()
 
 
-def test_it_stops_when_it_gets_no_better(tmp_path, weights):
-    episode = _episode(tmp_path / "ep", 10, 1)
-    told = []
-    config = _config(weights, steps=400, every=2, patience=2, lr=1e-9)
-    finetune([episode], tmp_path / "a.safetensors", config, steps=told.append)
-    assert 6 <= sum(told) < 40
+def test_it_stops_when_it_gets_worse(tmp_path, weights, monkeypatch):
+    given = [2.0, 1.2, 1.6, 1.2, 1.1, 1.0, 5.0]
+    seen = []
+
+    def measured(run, stop):
+        for step, gain in enumerate(given, 1):
+            seen.append(gain)
+            yield Progress(Report(step, {}, 0.1, 1.0), Scores(20 + gain, 20, 5, 9), step == 1)
+
+    monkeypatch.setattr(module, "train", measured)
+    config = _config(weights, patience=3, chance=2.0)
+    run = module._run(config, tmp_path, ["ep"])
+    # of 16 held-out pictures, 2 / 4 dB are chance
+    module._train(run, config, 16, None, None)
+    assert seen == given[:6]
+
+
+def test_the_last_weights_are_taken_unless_the_best_beat_them_by_more_than_chance():
+    assert [
+        module._stale(gains, 0.5)
+        for gains in (
+            [1.0, 2.0, 1.6], [1.0, 2.0, 1.4], [2.0, 1.4, 1.3, 1.2], [2.0, 1.4, 1.6, 1.2], [2.0], []
+        )
+    ] == [0, 1, 3, 1, 0, 0]  # fmt: skip
 
 
 def test_a_stopped_one_goes_on(tmp_path, weights):

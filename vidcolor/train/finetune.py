@@ -8,11 +8,12 @@ shots get no better, and says what it was good for. Nothing is written where it 
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -29,7 +30,7 @@ from vidcolor.train.data.config import DataConfig
 from vidcolor.train.data.shards import Pictures
 from vidcolor.train.dataset.build import BuildConfig, BuildReport, build_dataset
 from vidcolor.train.degrade import DegradeConfig
-from vidcolor.train.loop.folder import BEST, RunFolder
+from vidcolor.train.loop.folder import BEST, LAST, RunFolder
 from vidcolor.train.loop.optimize import FitConfig
 from vidcolor.train.phases import PhaseConfig
 from vidcolor.train.preview import some_pictures
@@ -55,7 +56,11 @@ class FinetuneConfig:
     Attributes:
         weights: What is adapted: a name of known weights, or a file.
         steps: Steps at most.
-        patience: Measurements in a row without a better one after which training stops.
+        patience: Measurements in a row that are worse than the best, by more than chance, after
+            which training stops.
+        chance: Measurements on n held-out pictures differ by chance by this many dB, over the root
+            of n. The last weights, whose rate was lowest, are taken unless the best beat them by
+            more.
         every: Steps between measurements.
         least_gain: dB on held-out shots below which it did not help, and nothing is written.
         lr: Highest learning rate.
@@ -74,7 +79,8 @@ class FinetuneConfig:
 
     weights: str = "starter"
     steps: int = 400
-    patience: int = 6
+    patience: int = 3
+    chance: float = 4.0
     every: int = 50
     least_gain: float = 0.1
     lr: float = 1e-3
@@ -106,7 +112,7 @@ class FinetuneReport:
     Attributes:
         before: Scores of the weights as they were, on held-out shots.
         after: The same of the adapted ones.
-        steps: After which those were best; 0 if none were better.
+        steps: After how many those were; 0 if they did not help.
         set: What was learned from.
         written: Files that were written; none where it did not help.
     """
@@ -186,7 +192,7 @@ def finetune(
             "held back; give more shots, or change set.val"
         )
     run = _run(config, work, [str(Path(one).name) for one in on])
-    _train(run, config, steps, stop)
+    _train(run, config, report.total.val, steps, stop)
     if stop is not None and stop():
         return None
     return _conclude(config, run, report, out, sheet, target)
@@ -246,13 +252,14 @@ def _run(config: FinetuneConfig, work: Path, names: Sequence[str]) -> TrainConfi
 def _train(
     run: TrainConfig,
     config: FinetuneConfig,
+    held: int,
     tell: Callable[[int], None] | None,
     stop: Callable[[], bool] | None,
 ) -> None:
-    """Until it gets no better."""
+    """Until it gets worse."""
+    chance = _chance(config, held)
     gains = [row["val"]["gain"] for row in RunFolder(run.run.folder).rows() if row.get("val")]
-    stale = len(gains) - 1 - gains.index(max(gains)) if gains else 0
-    if stale >= config.patience:
+    if _stale(gains, chance) >= config.patience:
         return
     with closing(train(run, stop)) as steps:
         for progress in steps:
@@ -260,15 +267,29 @@ def _train(
                 tell(1)
             if progress.scores is None:
                 continue
-            stale = 0 if progress.best else stale + 1
+            gains.append(progress.scores.gain)
             _log.info(
                 "step %d: %.2f dB (%+.2f over gray)%s",
                 progress.report.step, progress.scores.psnr, progress.scores.gain,
                 ", best so far" if progress.best else "",
             )  # fmt: skip
-            if stale >= config.patience:
-                _log.info("no better for %d measurements: enough", stale)
+            if _stale(gains, chance) >= config.patience:
+                _log.info("worse for %d measurements: enough", config.patience)
                 break
+
+
+def _chance(config: FinetuneConfig, held: int) -> float:
+    return config.chance / math.sqrt(held)
+
+
+def _stale(gains: Sequence[float], chance: float) -> int:
+    """How many measurements in a row were worse than the best by more than `chance`."""
+    count = 0
+    for gain in reversed(gains):
+        if gain == max(gains) or gain > max(gains) - chance:
+            break
+        count += 1
+    return count
 
 
 def _conclude(
@@ -279,11 +300,16 @@ def _conclude(
     sheet: Path,
     target: str | Path | None,
 ) -> FinetuneReport:
-    best = Path(run.run.folder) / BEST
+    folder = RunFolder(run.run.folder)
+    gains = [row["val"]["gain"] for row in folder.rows() if row.get("val")]
+    which: Literal["best", "last"] = (
+        "best" if _stale(gains, _chance(config, report.total.val)) else "last"
+    )
+    chosen = folder.path / (BEST if which == "best" else LAST)
     spec = model_spec(run.model.name)
     held = Pictures(run.data.val)
     old, _ = load_model(config.weights)
-    new, _ = load_model(best) if best.is_file() else (old, "")
+    new, _ = load_model(chosen)
 
     def boxes(number: int) -> npt.NDArray[np.float32] | None:
         return held.boxes(number, run.data.box_score)
@@ -295,8 +321,8 @@ def _conclude(
     if after.psnr - before.psnr < config.least_gain:
         return FinetuneReport(before, after, 0, report, ())
     _draw(sheet, [old, new], spec, held, target, config.val_side)
-    export(run, out)
-    steps = int(read_card(best).get("steps", 0))
+    export(run, out, which)
+    steps = int(read_card(chosen)["steps"])
     return FinetuneReport(before, after, steps, report, (out, sheet))
 
 
