@@ -147,7 +147,7 @@ class _Shot:
         if config.bars:
             self._bars.add(frames.luma[i, 0].numpy(), frames.info.color)
         borders = self._bars.borders()
-        bars = borders.bars(self._usual)  # for now: the film may teach better
+        bars = borders.bars(self._usual)  # as known so far; later frames may show other bars
         upright = Upright(frames.info).size
         x0, y0, x1, y1 = upright_area(bars, frames.info, upright)
         room = 1.0 if borders.full or not config.bars else _ROOM
