@@ -14,7 +14,7 @@ import numpy.typing as npt
 
 from vidcolor.color.compose import MATRIX_WEIGHTS, PlaneLayout
 from vidcolor.errors import MediaError
-from vidcolor.io.image import _decoded, _orientation, _upright
+from vidcolor.io.image import upright_pixels
 from vidcolor.io.planes import PixelLayout, layout_of, plane_view
 from vidcolor.io.source import reason
 from vidcolor.io.video import InputConfig, VideoReader
@@ -220,7 +220,7 @@ def read_picture(path: str | Path, data: bytes | None = None) -> Bytes:
             data = path.read_bytes()
         except OSError as error:
             raise MediaError(f"{path}: cannot be read ({reason(error)})") from error
-    pixels = _upright(_decoded(path, data), _orientation(data))
+    pixels = upright_pixels(path, data)
     white = 255 if pixels.dtype == np.uint8 else 65535
     if pixels.ndim == 2:
         pixels = np.repeat(pixels[..., None], 3, axis=2)

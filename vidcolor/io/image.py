@@ -29,6 +29,7 @@ __all__ = [
     "list_images",
     "read_image",
     "still_frame",
+    "upright_pixels",
     "write_image",
 ]
 
@@ -119,7 +120,7 @@ def read_image(path: str | Path) -> tuple[FrameBatch, ImageInfo]:
         raise MediaError(f"{path}: no such file") from error
     except OSError as error:
         raise MediaError(f"{path}: cannot be read ({reason(error)})") from error
-    pixels = _upright(_decoded(path, data), _orientation(data))
+    pixels = upright_pixels(path, data)
     alpha = None
     if pixels.ndim == 3 and pixels.shape[2] == 4:
         pixels, alpha = pixels[..., :3], np.ascontiguousarray(pixels[..., 3])
@@ -226,6 +227,15 @@ def _silence() -> Iterator[None]:
         yield
     finally:
         cv2.utils.logging.setLogLevel(level)
+
+
+def upright_pixels(path: Path, data: bytes) -> Array:
+    """Pixels of a picture file as OpenCV has them (BGR), turned as its EXIF says.
+
+    Raises:
+        MediaError: If it cannot be decoded.
+    """
+    return _upright(_decoded(path, data), _orientation(data))
 
 
 def _decoded(path: Path, data: bytes) -> Array:
