@@ -1,13 +1,13 @@
+import faulthandler
 import itertools
 import math
-import multiprocessing
 import os
 import socket
-import sys
 
 import pytest
 import torch
 from made_shards import texture, write_shard
+from processes import fresh_processes
 from torch import nn
 from toys import batch, toy, weights, with_rois
 
@@ -117,6 +117,7 @@ def _run(config):
 def _process(rank, port, folder, config):
     """One of two processes, as torchrun starts them."""
     torch.set_num_threads(1)
+    faulthandler.dump_traceback_later(250, exit=True)  # where it stands, should it never end
     own = {"RANK": rank, "LOCAL_RANK": rank, "WORLD_SIZE": WORLD, "MASTER_PORT": port}
     os.environ.update({k: str(v) for k, v in own.items()}, MASTER_ADDR="127.0.0.1")
     world = world_of_environment()
@@ -151,10 +152,7 @@ def together(tmp_path_factory):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    # forking saves imports, but cannot be done where a GPU has threads of its own
-    forks = sys.platform == "linux" and not torch.cuda.is_available()
-    context = multiprocessing.get_context("fork" if forks else "spawn")
-    _learn(World(), [batch(0)])  # what optimizers import when first used
+    context = fresh_processes()
     config = _config(folder / "run", shard)
     processes = [
         context.Process(target=_process, args=(rank, port, folder, config)) for rank in range(WORLD)
@@ -162,7 +160,7 @@ def together(tmp_path_factory):
     for process in processes:
         process.start()
     for process in processes:
-        process.join(120)
+        process.join(300)
         process.kill()
     assert [process.exitcode for process in processes] == [0] * WORLD
     found = [torch.load(folder / f"rank{rank}.pt") for rank in range(WORLD)]

@@ -5,12 +5,12 @@ import os
 import resource
 import shutil
 import signal
-import sys
 import time
 from pathlib import Path
 
 import pytest
 import torch
+from processes import fresh_processes
 from runs import assert_same_run, folder_of, rows_of, run, state_of
 
 from vidcolor.errors import MediaError
@@ -84,6 +84,7 @@ def test_stopped_when_asked_and_by_ctrl_c_while_reading(config, monkeypatch):
 def _work(config, step, line):
     """A process of its own, which tells when it has done `step` and then waits for an answer."""
     os.setsid()
+    multiprocessing.set_start_method("fork", force=True)  # its workers, as in a user's process
     torch.set_num_threads(1)
     asked = []
 
@@ -102,8 +103,7 @@ def _work(config, step, line):
 
 def _until(config, step):
     """A process that trains and has just done `step`, its workers, and the line to it."""
-    forks = sys.platform == "linux" and not torch.cuda.is_available()
-    context = multiprocessing.get_context("fork" if forks else "spawn")
+    context = fresh_processes()
     line, theirs = context.Pipe()
     process = context.Process(target=_work, args=(config, step, theirs))
     process.start()

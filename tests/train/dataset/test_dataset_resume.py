@@ -1,6 +1,5 @@
 """kill -9 at any moment, and run again: the bytes of an unbroken run."""
 
-import multiprocessing
 import os
 import signal
 import subprocess
@@ -11,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from made_films import contents, scene, shot, write_film, write_picture
+from processes import fresh_processes
 
 from vidcolor.schema import load
 from vidcolor.train.dataset.build import build_dataset
@@ -23,7 +23,6 @@ CONFIG = load(
         "detect": {"detector": "motion"},
     },
 )  # fmt: skip
-FORK = multiprocessing.get_context("fork")
 
 
 @pytest.fixture(scope="module")
@@ -72,14 +71,13 @@ def run_and_die(given, out, frames: int | None, renames: int | None) -> None:
 
 
 def killed(given, out, frames=None, renames=None) -> bool:
-    process = FORK.Process(target=run_and_die, args=(given, out, frames, renames))
+    process = fresh_processes().Process(target=run_and_die, args=(given, out, frames, renames))
     process.start()
     process.join(60)
     assert process.exitcode in (0, -signal.SIGKILL)
     return process.exitcode != 0
 
 
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_killed_again_and_again(given, unbroken, tmp_path):
     """Four sources and five files: nine renamings, and a kill before each of them."""
     out = tmp_path / "set"
@@ -97,7 +95,6 @@ def test_killed_again_and_again(given, unbroken, tmp_path):
     assert contents(out) == unbroken
 
 
-@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
 def test_another_set_in_the_place_of_a_killed_one(given, unbroken, tmp_path):
     """What an abandoned build has left does not get into the set."""
     out = tmp_path / "set"
