@@ -268,7 +268,7 @@ def detect_rows(source: Path, config: Config, download: Download | None = None) 
     """
     line = build_line(config, color=False, download=download)
     with VideoReader(source, config.input) as reader:
-        for tracked in line.follow(prefetch(reader, _AHEAD)):
+        for tracked in line.follow(line.shots(prefetch(reader, _AHEAD))):
             for number in range(len(tracked.frames)):
                 yield boxes_line(tracked, number)
 

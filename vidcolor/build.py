@@ -14,9 +14,12 @@ from vidcolor.models.registry import model_spec
 from vidcolor.models.weights import load_model
 from vidcolor.pipeline import Pipeline
 from vidcolor.stages.base import Detect
+from vidcolor.stages.cadence import EveryFrame
 from vidcolor.stages.colorize import ColorizeFrames, NoColor
 from vidcolor.stages.cut import FindShots, NoCut
 from vidcolor.stages.detect import NoDetector, make_detector
+from vidcolor.stages.overlay import NoOverlay
+from vidcolor.stages.remember import Forget
 from vidcolor.stages.restore import NoRestore
 from vidcolor.stages.stabilize import Hold, Stabilizer
 from vidcolor.stages.track import NoTracker, Tracker
@@ -109,6 +112,11 @@ def build_line(
         track=NoTracker(config.track)
         if still or not config.track.enabled
         else Tracker(config.track),
-        colorize=colorize,
+        colorize=EveryFrame(colorize),
+        refer=NoOverlay(),
+        anchor=Forget(),
+        remember=Forget(),
         stabilize=Stabilizer(config.stabilize) if steady else Hold(),
+        obey=NoOverlay(),
+        grade=NoOverlay(),
     )

@@ -5,8 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from vidcolor.records import Colored, Detected, FrameBatch, Tracked
-from vidcolor.stages.base import Colorize, Cut, Detect, Restore, Stabilize, Track
+from vidcolor.records import Colored, FrameBatch, Tracked
+from vidcolor.stages.base import (
+    Colorize,
+    Cut,
+    Detect,
+    Lay,
+    Remember,
+    Restore,
+    Stabilize,
+    Track,
+)
 
 __all__ = ["Pipeline"]
 
@@ -21,7 +30,12 @@ class Pipeline:
         detect: Sees objects.
         track: Follows them and steadies their boxes.
         colorize: Predicts color.
-        stabilize: Holds it still.
+        refer: Lays color that references know over it.
+        anchor: Keeps the color of a place from drifting through a shot.
+        remember: Keeps the color of an object.
+        stabilize: Holds color still.
+        obey: Lays the colors that a person gave over it.
+        grade: Changes color as a whole, after taste.
     """
 
     cut: Cut
@@ -29,7 +43,12 @@ class Pipeline:
     detect: Detect
     track: Track
     colorize: Colorize
+    refer: Lay
+    anchor: Remember
+    remember: Remember
     stabilize: Stabilize
+    obey: Lay
+    grade: Lay
 
     def __call__(self, frames: Iterable[FrameBatch]) -> Iterator[Colored]:
         """Color a film, a clip or a still.
@@ -40,15 +59,24 @@ class Pipeline:
         Yields:
             All frames in order with their color, in batches that never span a cut.
         """
-        colored = map(self.colorize, self.follow(frames))
-        return self.stabilize(colored)
+        return self.color(self.follow(self.shots(frames)))
 
-    def look(self, frames: Iterable[FrameBatch]) -> Iterator[Detected]:
-        """The line up to detection."""
+    def shots(self, frames: Iterable[FrameBatch]) -> Iterator[FrameBatch]:
+        """The line up to restoration: shots are known."""
         shots = self.cut(frames)
-        clean = map(self.restore, shots)
-        return self.detect(clean)
+        return map(self.restore, shots)
 
-    def follow(self, frames: Iterable[FrameBatch]) -> Iterator[Tracked]:
-        """The line up to tracking: what `vidcolor detect` writes."""
-        return self.track(self.look(frames))
+    def follow(self, shots: Iterable[FrameBatch]) -> Iterator[Tracked]:
+        """From frames whose shots are known to tracks: what `vidcolor detect` writes."""
+        seen = self.detect(shots)
+        return self.track(seen)
+
+    def color(self, tracked: Iterable[Tracked]) -> Iterator[Colored]:
+        """From tracks to the end of the line."""
+        predicted = self.colorize(tracked)
+        referred = map(self.refer, predicted)
+        anchored = self.anchor(referred)
+        remembered = self.remember(anchored)
+        steady = self.stabilize(remembered)
+        obedient = map(self.obey, steady)
+        return map(self.grade, obedient)

@@ -21,6 +21,7 @@ __all__ = [
     "Detections",
     "FrameBatch",
     "Hints",
+    "Layer",
     "Rois",
     "Tracked",
     "Tracks",
@@ -322,10 +323,17 @@ class Chroma:
     Attributes:
         ab: (N, 2, h, w) float32 a*b* on the CPU; covers the whole coded frame.
         lightness: (N, 1, h, w) float32 L* on the same grid, what the color was predicted from.
+        flow: (N, 2, h, w) float32 (x, y) in cells of the grid: where each cell of the frame
+            before lies in this one; zeros for the first frame of a shot and for held frames.
+            None: nobody has looked.
+        sure: (N, 1, h, w) float32 in 0..1: how far the color is a person's and not a guess.
+            None: all of it is a guess.
     """
 
     ab: Tensor
     lightness: Tensor
+    flow: Tensor | None = None
+    sure: Tensor | None = None
 
     def __post_init__(self) -> None:
         _check(
@@ -334,12 +342,45 @@ class Chroma:
         )
         n, _, *size = self.ab.shape
         _check(tuple(self.lightness.shape) == (n, 1, *size), "lightness must lie on the grid of ab")
+        if self.flow is not None:
+            _check(tuple(self.flow.shape) == (n, 2, *size), "flow must be (N, 2, h, w) like ab")
+        if self.sure is not None:
+            _check(tuple(self.sure.shape) == (n, 1, *size), "sure must lie on the grid of ab")
 
     def __len__(self) -> int:
         return len(self.ab)
 
     def __getitem__(self, part: slice) -> Chroma:
-        return Chroma(self.ab[part], self.lightness[part])
+        return Chroma(
+            self.ab[part],
+            self.lightness[part],
+            None if self.flow is None else self.flow[part],
+            None if self.sure is None else self.sure[part],
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Layer:
+    """Color to be laid over that of the network, where something is known of it.
+
+    Attributes:
+        ab: (N, 2, h, w) float32 a*b* on any grid that covers the coded frame.
+        weight: (N, 1, h, w) float32: 0 leaves the color below, 1 replaces it.
+    """
+
+    ab: Tensor
+    weight: Tensor
+
+    def __post_init__(self) -> None:
+        n, _, *size = self.ab.shape
+        _check(self.ab.ndim == 4 and self.ab.shape[1] == 2, "ab must be (N, 2, h, w)")
+        _check(tuple(self.weight.shape) == (n, 1, *size), "weight must be (N, 1, h, w) like ab")
+
+    def __len__(self) -> int:
+        return len(self.ab)
+
+    def __getitem__(self, part: slice) -> Layer:
+        return Layer(self.ab[part], self.weight[part])
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -101,6 +101,10 @@ def _names(kind: Any) -> str:
 def _fit(value: Any, kind: Any, where: str) -> Any:
     """`value` if it is of type `kind`; an int may stand for a float, a list for a tuple."""
     origin, args = typing.get_origin(kind), typing.get_args(kind)
+    if dataclasses.is_dataclass(kind):
+        if isinstance(value, Mapping):
+            return load(typing.cast(Any, kind), value, where)
+        raise ConfigError(f"{where}: expected a table, got {value!r}")
     if origin is typing.Literal:
         if value in args:
             return value
@@ -125,7 +129,7 @@ def load(cls: type[T], data: Mapping[str, Any], where: str = "config") -> T:
     """A config of nested dictionaries, without coercion.
 
     Args:
-        cls: A frozen dataclass, its fields other such classes or plain values.
+        cls: A frozen dataclass, its fields other such classes, tuples of them, or plain values.
         data: What to set; what is missing keeps its default.
         where: Start of the path in error messages.
 
@@ -142,12 +146,7 @@ def load(cls: type[T], data: Mapping[str, Any], where: str = "config") -> T:
             near = difflib.get_close_matches(key, fields, 1)
             hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(fields)}"
             raise ConfigError(f"{here}: unknown key; {hint}")
-        if dataclasses.is_dataclass(hints[key]):
-            if not isinstance(value, Mapping):
-                raise ConfigError(f"{here}: expected a table, got {value!r}")
-            values[key] = load(typing.cast(Any, hints[key]), value, here)
-        else:
-            values[key] = _fit(value, hints[key], here)
+        values[key] = _fit(value, hints[key], here)
     for name, field in fields.items():
         if name not in values and _default(field) is dataclasses.MISSING:
             raise ConfigError(f"{where}.{name}: missing; it has no default")
@@ -246,8 +245,15 @@ def to_dict(config: Any) -> dict[str, Any]:
         if dataclasses.is_dataclass(value):
             result[field.name] = to_dict(value)
         elif value is not None:
-            result[field.name] = list(value) if isinstance(value, tuple) else value
+            result[field.name] = _plain(value)
     return result
+
+
+def _plain(value: Any) -> Any:
+    """Lists of tuples, dictionaries of the records in them."""
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return to_dict(value) if dataclasses.is_dataclass(value) else value
 
 
 def _literal(value: Any) -> str:

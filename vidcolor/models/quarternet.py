@@ -279,6 +279,14 @@ class QuarterNet(nn.Module):
         """
         return self._color(self._out("fusion" if self.uses_rois else "full", lightness, rois))
 
+    def describe(self, lightness: Tensor) -> tuple[Tensor, ...]:
+        """What the encoder sees: see `models.registry.Describes`.
+
+        Returns:
+            Maps (N, C, H/s, W/s) with s = 4, 8, 16, 32 and C = width times 1, 2, 13/4, 4.
+        """
+        return tuple(self.encoder(lightness, _unchanged))
+
     def answer(
         self, phase: str, lightness: Tensor, rois: Rois | None = None, hints: Hints | None = None
     ) -> Tensor:

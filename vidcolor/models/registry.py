@@ -16,6 +16,7 @@ from vidcolor.records import Hints, Rois
 __all__ = [
     "ColorClasses",
     "Colorizer",
+    "Describes",
     "ModelSpec",
     "Phased",
     "create_model",
@@ -98,6 +99,18 @@ class ColorClasses(Protocol):
         self, phase: str, lightness: Tensor, rois: Rois | None = None, hints: Hints | None = None
     ) -> tuple[Tensor, Tensor]:
         """(N, Q, h, w) float32 logits, and the (N, 2, h', w') color of `Phased.answer`."""
+        ...
+
+
+class Describes(Protocol):
+    """A network that can say what it sees, for telling things apart; always an `nn.Module`."""
+
+    def describe(self, lightness: Tensor) -> tuple[Tensor, ...]:
+        """Maps of features, finest first.
+
+        Args:
+            lightness: (N, 1, H, W) float32 L* in 0..100; H, W multiples of 32.
+        """
         ...
 
 

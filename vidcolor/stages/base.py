@@ -7,7 +7,7 @@ from typing import Protocol
 
 from vidcolor.records import Colored, Detected, FrameBatch, Tracked
 
-__all__ = ["Colorize", "Cut", "Detect", "Restore", "Stabilize", "Track"]
+__all__ = ["Colorize", "Cut", "Detect", "Lay", "Remember", "Restore", "Stabilize", "Track"]
 
 
 class Cut(Protocol):
@@ -35,9 +35,21 @@ class Track(Protocol):
 
 
 class Colorize(Protocol):
-    """Predicts a*b* at network size. No memory."""
+    """Gives frames a*b* at network size. Has memory: the network may look at some frames only."""
 
-    def __call__(self, tracked: Tracked, /) -> Colored: ...
+    def __call__(self, tracked: Iterable[Tracked], /) -> Iterator[Colored]: ...
+
+
+class Lay(Protocol):
+    """Changes the color of frames one by one: known color, grade. No memory."""
+
+    def __call__(self, colored: Colored, /) -> Colored: ...
+
+
+class Remember(Protocol):
+    """Draws color to what it was before: of a place in the shot, of an object."""
+
+    def __call__(self, colored: Iterable[Colored], /) -> Iterator[Colored]: ...
 
 
 class Stabilize(Protocol):

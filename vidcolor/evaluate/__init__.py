@@ -1,0 +1,1 @@
+"""How good and how steady the color of finished films is."""
