@@ -1,4 +1,5 @@
 import dataclasses
+import tomllib
 from typing import Literal
 
 import pytest
@@ -118,3 +119,32 @@ def test_unreadable_toml_is_one_line(tmp_path):
         read_toml(bad)
     with pytest.raises(ConfigError, match="cannot read"):
         read_toml(tmp_path / "none.toml")
+
+
+@dataclasses.dataclass(frozen=True)
+class _Entry:
+    name: str
+    size: float = 1.0
+
+
+@dataclasses.dataclass(frozen=True)
+class _List:
+    entries: tuple[_Entry, ...] = ()
+    one: _Entry | None = None
+
+
+def test_tables_in_lists():
+    data = {"entries": [{"name": "a"}, {"name": "b", "size": 2}], "one": {"name": "c"}}
+    found = load(_List, data)
+    assert found == _List((_Entry("a"), _Entry("b", 2.0)), _Entry("c"))
+    assert to_dict(found)["entries"] == [{"name": "a", "size": 1.0}, {"name": "b", "size": 2.0}]
+    assert load(_List, to_dict(found)) == found
+    some = _List((_Entry("a"), _Entry("b", 2.0)))
+    assert load(_List, tomllib.loads(to_toml(some))) == some
+
+
+def test_errors_in_lists_say_where():
+    with pytest.raises(ConfigError, match=r"film\.entries\[1\]\.nme: unknown key.*'name'"):
+        load(_List, {"entries": [{"name": "a"}, {"nme": "b"}]}, "film")
+    with pytest.raises(ConfigError, match=r"film\.entries\[0\]: expected a table, got 3"):
+        load(_List, {"entries": [3]}, "film")

@@ -239,18 +239,12 @@ def from_environment(cls: type, environment: Mapping[str, str] = os.environ) -> 
 
 def to_dict(config: Any) -> dict[str, Any]:
     """Nested dictionary of a config, with `None` left out; `load` reads it back."""
-    result: dict[str, Any] = {}
-    for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
-        if dataclasses.is_dataclass(value):
-            result[field.name] = to_dict(value)
-        elif value is not None:
-            result[field.name] = _plain(value)
-    return result
+    values = ((field.name, getattr(config, field.name)) for field in dataclasses.fields(config))
+    return {name: _plain(value) for name, value in values if value is not None}
 
 
 def _plain(value: Any) -> Any:
-    """Lists of tuples, dictionaries of the records in them."""
+    """Lists for tuples, dictionaries for records."""
     if isinstance(value, tuple):
         return [_plain(item) for item in value]
     return to_dict(value) if dataclasses.is_dataclass(value) else value
@@ -264,6 +258,8 @@ def _literal(value: Any) -> str:
         return f'"{escaped}"'
     if isinstance(value, list | tuple):
         return "[" + ", ".join(_literal(item) for item in value) + "]"
+    if isinstance(value, dict):  # a table within a list
+        return "{ " + ", ".join(f"{key} = {_literal(v)}" for key, v in value.items()) + " }"
     return repr(value)
 
 
