@@ -39,7 +39,9 @@ from typing import Any, TypeVar
 ROOT = Path(__file__).resolve().parents[1]
 EXAMPLE = ROOT / "examples" / "example.mp4"
 KINDS = ("line", "transcode", "stages")
-STAGES = ("decode", "cut", "restore", "detect", "track", "colorize", "stabilize")
+BEFORE = ("decode", "cut", "restore", "detect", "track")
+AFTER = ("colorize", "refer", "anchor", "remember", "stabilize", "obey", "grade")
+STAGES = (*BEFORE, *AFTER)
 ENDS = ("compose", "encode")
 WARM_UP_FRAMES = 24
 
@@ -283,48 +285,70 @@ def measure_stages(clip: Path, folder: Path, config: Any, warm_up: Any) -> dict[
     return {"frames": frames, "seconds": seconds, "stages": clock.seconds}
 
 
+def follow_frames(line: Any, frames: Iterable[Any], clock: StageClock) -> Iterator[Any]:
+    """The line as far as the tracks, each stage under a clock."""
+    frames = clock.items("decode", frames)
+    frames = clock.items("cut", line.cut(frames))
+    frames = (clock.call("restore", line.restore, batch) for batch in frames)
+    seen = clock.items("detect", line.detect(frames))
+    return clock.items("track", line.track(seen))
+
+
+def color_frames(line: Any, tracked: Iterable[Any], clock: StageClock) -> Iterator[Any]:
+    """The rest of the line, each stage under a clock."""
+    colored = clock.items("colorize", line.colorize(tracked))
+    colored = (clock.call("refer", line.refer, batch) for batch in colored)
+    colored = clock.items("anchor", line.anchor(colored))
+    colored = clock.items("remember", line.remember(colored))
+    colored = clock.items("stabilize", line.stabilize(colored))
+    colored = (clock.call("obey", line.obey, batch) for batch in colored)
+    return (clock.call("grade", line.grade, batch) for batch in colored)
+
+
 def run_stages(line: Any, clip: Path, folder: Path, config: Any, clock: StageClock) -> int:
     """The line in one thread under a clock; returns the number of frames."""
+    from vidcolor.io.video import VideoReader
+
+    with VideoReader(clip, config.input) as reader:
+        colored = color_frames(line, follow_frames(line, reader, clock), clock)
+        return end_frames(colored, reader.info, folder, config, clock)
+
+
+def end_frames(
+    colored: Iterable[Any], info: Any, folder: Path, config: Any, clock: StageClock
+) -> int:
+    """What comes after the line, under a clock; returns the number of frames."""
     import av
     import numpy as np
 
     from vidcolor.color.compose import chroma_planes
     from vidcolor.io.codecs import choose_encoding
     from vidcolor.io.planes import put_planes
-    from vidcolor.io.video import VideoReader
 
     count = 0
-    with VideoReader(clip, config.input) as reader:
-        settings = EncoderSettings.of_line(reader.info, config.output)
-        layout = choose_encoding(Path("any.mkv"), reader.info, config.output).layout
-        encoder = Encoder(folder / "stages.mkv", settings)
+    settings = EncoderSettings.of_line(info, config.output)
+    layout = choose_encoding(Path("any.mkv"), info, config.output).layout
+    encoder = Encoder(folder / "stages.mkv", settings)
 
-        def encode(planes: tuple[Any, ...], pts: int) -> None:
-            picture = av.VideoFrame(settings.width, settings.height, settings.pix_fmt)
-            put_planes(picture, planes)
-            picture.pts, picture.time_base = pts, reader.info.time_base
-            encoder.put(picture)
+    def encode(planes: tuple[Any, ...], pts: int) -> None:
+        picture = av.VideoFrame(settings.width, settings.height, settings.pix_fmt)
+        put_planes(picture, planes)
+        picture.pts, picture.time_base = pts, info.time_base
+        encoder.put(picture)
 
-        frames = clock.items("decode", reader)
-        frames = clock.items("cut", line.cut(frames))
-        frames = (clock.call("restore", line.restore, batch) for batch in frames)
-        seen = clock.items("detect", line.detect(frames))
-        tracked = clock.items("track", line.track(seen))
-        colored = (clock.call("colorize", line.colorize, batch) for batch in tracked)
-        for batch in clock.items("stabilize", line.stabilize(colored)):
-            for number, pts in enumerate(batch.frames.pts):
-                luma = batch.frames.luma[number, 0].numpy()
-                ab = batch.chroma.ab[number].numpy()
-                lightness = batch.chroma.lightness[number, 0].numpy()
-                spec = reader.info.color
-                small = clock.call(
-                    "compose", chroma_planes, luma, ab, lightness, spec, layout, config.compose
-                )
-                if layout.bits > 8:
-                    luma = luma.astype(np.uint16) << (layout.bits - spec.bits)
-                clock.call("encode", encode, (luma, *small), pts)
-                count += 1
-        clock.call("encode", encoder.close)
+    for batch in colored:
+        for number, pts in enumerate(batch.frames.pts):
+            luma = batch.frames.luma[number, 0].numpy()
+            ab = batch.chroma.ab[number].numpy()
+            lightness = batch.chroma.lightness[number, 0].numpy()
+            small = clock.call(
+                "compose", chroma_planes, luma, ab, lightness, info.color, layout, config.compose
+            )
+            if layout.bits > 8:
+                luma = luma.astype(np.uint16) << (layout.bits - info.color.bits)
+            clock.call("encode", encode, (luma, *small), pts)
+            count += 1
+    clock.call("encode", encoder.close)
     return count
 
 

@@ -36,6 +36,7 @@ from vidcolor.color.bins import (
     soft_encode,
 )
 from vidcolor.color.lab import lab_to_rgb, rgb_to_lab
+from vidcolor.guidance import levin
 from vidcolor.models import objective
 from vidcolor.models.instcolor import FUSIONS, PUBLISHED, InstColor, WeightGenerator, instance_maps
 from vidcolor.models.layers import AB_SCALE
@@ -49,12 +50,13 @@ from vidcolor.train.losses import color_classes
 TANH, MAPS, LOGITS, AB, LAB, RGB = 1e-4, 1e-3, 1e-3, 1e-2, 2e-6, 2e-5
 LOSS, GRADIENT, ROUNDING = 1e-4, 1e-2, 1e-6
 BINS, BINS_FLOAT32, SCORES = 1e-9, 1e-4, 1e-4
+SPREAD, SPREAD_WEIGHTS = 1e-7, 1e-12
 
 Array = np.ndarray[Any, Any]
 Case = dict[str, Any]
 
 # an array that only archives of this kind have, for those without an index
-BARE = {"enc5": "bins", "ddcolor_disc_out": "discriminators"}
+BARE = {"enc5": "bins", "ddcolor_disc_out": "discriminators", "flat_solution": "levin"}
 
 
 @dataclass(frozen=True)
@@ -557,6 +559,34 @@ def check_critic(fix: Fixture, case: Case) -> Iterator[Error]:
         yield Error(f"{kind}/gradnorm", relative(ours, theirs), GRADIENT)
 
 
+def check_levin(fix: Fixture, case: Case) -> Iterator[Error]:
+    """Color spread from scribbles by the released rule: pictures, a film, rows of the matrix."""
+    for prefix in ("", "flat_", "video_"):
+        if not fix.has(case, f"{prefix}solution"):
+            continue
+        luma, known, values, theirs = (
+            fix.get(case, f"{prefix}{name}") for name in ("Y", "mask", "hint", "solution")
+        )
+        motion = None
+        if prefix == "video_":
+            flows = (fix.get(case, f"video_{name}") for name in ("fx", "fy", "gx", "gy"))
+            motion = levin.Motion(*flows)
+        ours = levin.solve(luma, known, values, motion)
+        step = luma.size // theirs[..., 0].size  # excerpts keep every so many-th pixel
+        ours = ours.reshape(-1, theirs.shape[-1])[::step].reshape(theirs.shape)
+        yield Error(f"{prefix}solution", difference(ours, theirs), SPREAD)
+    if fix.has(case, "probe_yx"):
+        luma = fix.get(case, "Y")
+        weights = levin.spread(luma)
+        for (y, x), theirs in zip(
+            fix.get(case, "probe_yx"), fix.get(case, "probe_window"), strict=True
+        ):
+            row = -weights[[y * luma.shape[1] + x]].toarray().reshape(luma.shape)
+            row[y, x] += 1
+            window = np.pad(row, 1)[y : y + 3, x : x + 3]
+            yield Error("probe_window", difference(window, theirs), SPREAD_WEIGHTS)
+
+
 CHECKS: dict[str, Callable[[Fixture, Case], Iterator[Error]]] = {
     "bins": check_bins,
     "boxinfo": check_boxinfo,
@@ -565,6 +595,7 @@ CHECKS: dict[str, Callable[[Fixture, Case], Iterator[Error]]] = {
     "demo": check_demo,
     "e2e": check_e2e,
     "grad": check_grad,
+    "levin": check_levin,
     "loss": check_loss,
     "net": check_net,
     "recipe": check_recipe,

@@ -305,6 +305,20 @@ def test_a_stopped_run_leaves_no_half_file(weights, tmp_path, kind):
     _no_leftovers(tmp_path, "in.mkv")
 
 
+def test_ctrl_c_within_code_made_of_text_keeps_the_exit_code(tmp_path):
+    text = """
+import signal, sys
+from vidcolor.cli.terminal import Stop
+try:
+    exec("Stop()(signal.SIGINT, None)")
+except KeyboardInterrupt:
+    sys.exit(130)
+"""
+    (tmp_path / "interrupted.py").write_text(text)
+    words = [sys.executable, "-m", "interrupted"]
+    assert subprocess.run(words, cwd=tmp_path).returncode == 130
+
+
 def test_files_for_the_whole_film_serve_a_part(run, tmp_path):
     film = make_video(tmp_path / "in.mkv", frames=20)
     rows = [

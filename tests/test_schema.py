@@ -148,3 +148,6 @@ def test_errors_in_lists_say_where():
         load(_List, {"entries": [{"name": "a"}, {"nme": "b"}]}, "film")
     with pytest.raises(ConfigError, match=r"film\.entries\[0\]: expected a table, got 3"):
         load(_List, {"entries": [3]}, "film")
+    (entries, _) = leaves(_List)
+    with pytest.raises(ConfigError, match="entries: is a list of tables"):
+        parse("a,b", entries)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import functools
 import logging
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,17 +15,22 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vidcolor.build import Download, build_line
+from vidcolor.build import Download, Guidance, build_line
 from vidcolor.color.compose import compose_rgb
 from vidcolor.config import SHORT_NAMES, Config
-from vidcolor.errors import MediaError
+from vidcolor.errors import ConfigError, GuidanceError, MediaError
+from vidcolor.guidance.script_file import check_source, read_script
+from vidcolor.guidance.script_key import film_settings
+from vidcolor.guided import Film, Frames, find_guidance, read_said
 from vidcolor.io.encode import VideoWriter
 from vidcolor.io.image import is_image, list_images, read_image, still_frame, write_image
 from vidcolor.io.prefetch import prefetch
 from vidcolor.io.target import Target
-from vidcolor.io.video import VideoReader
+from vidcolor.io.video import InputConfig, VideoReader
 from vidcolor.pipeline import Pipeline
+from vidcolor.planning import listed_shots, made_of, planned_run
 from vidcolor.records import FrameBatch
+from vidcolor.render import ColorRun, ListedShots, color_run, film_mark, render_shots, shot_key
 from vidcolor.schema import load, merge, put, to_dict
 from vidcolor.stages.cut import list_shots
 from vidcolor.stages.detect import boxes_line
@@ -37,6 +44,7 @@ __all__ = [
     "find_shots",
     "make_config",
     "open_job",
+    "open_plan",
     "write_text",
 ]
 
@@ -110,22 +118,118 @@ def _video_job(source: Path, output: Path, config: Config, download: Download | 
         total = reader.frames_estimate
         if reader.has_color:
             _log.info("%s already has color: recolored from its luma", source.name)
-    line = build_line(config, download=download)
+    said = read_said(config)
+    line = build_line(config, download=download, guidance=Guidance(tracks=said.tracks))
+    span = (config.input.start, config.input.duration)
 
     def run(progress: Progress) -> int:
-        span = (config.input.start, config.input.duration)
+        film = Film(_opened(source, config.input), line, _whole(source, config.input))
         with (
+            find_guidance(film, said, config, progress) as guidance,
             VideoReader(source, config.input) as reader,
             VideoWriter(output, source, reader.info, config.output, config.compose, span) as writer,
         ):
+            own = build_line(config, guidance=guidance) if said.passes else line
             frames = _UntilDamage(prefetch(reader, _AHEAD), config.output.keep_partial)
-            for colored in line(frames):
+            for colored in own(frames):
                 writer.write(colored)
                 progress(len(colored.frames))
             frames.check()
         return writer.frames
 
-    return Job("frame", total, run)
+    return Job("frame", None if total is None else total * (1 + said.passes), run)
+
+
+def _opened(source: Path, config: InputConfig) -> Frames:
+    @contextlib.contextmanager
+    def frames() -> Iterator[Iterable[FrameBatch]]:
+        with VideoReader(source, config) as reader:
+            yield prefetch(reader, _AHEAD)
+
+    return frames
+
+
+def _whole(source: Path, config: InputConfig) -> Frames | None:
+    """Reads the whole film, if the settings ask for a part of it."""
+    whole = dataclasses.replace(config, start=None, duration=None)
+    return None if whole == config else _opened(source, whole)
+
+
+def open_plan(
+    source: Path,
+    output: Path,
+    plan: Path,
+    layers: Sequence[Mapping[str, Any]] = (),
+    download: Download | None = None,
+) -> Job:
+    """A film colored as its color script says, shot by shot.
+
+    Finished shots are kept in `OUTPUT.parts`; what has not changed since is not colored again.
+
+    Args:
+        source: A video.
+        output: Where it goes.
+        plan: The script.
+        layers: Settings of the config file, the environment and the flags; those of the script
+            lie over the first.
+        download: Told of bytes done and total when weights are fetched.
+
+    Raises:
+        VidcolorError: As `open_job`, and if the script is not as it should be or for another film.
+    """
+    below, *above = layers or ({},)
+    script = read_script(plan, functools.partial(load, Config))
+    check_source(script, plan, source)
+    if not script.shots:
+        raise GuidanceError(
+            f"{plan}: has no shots; write them with: vidcolor plan {source.name} ..."
+        )
+
+    def settings(keys: Mapping[str, Any]) -> Config:
+        return load(Config, functools.reduce(merge, above, merge(below, keys)), str(plan))
+
+    config = settings(film_settings(script, plan.parent))
+    if config.remember.across_shots:
+        raise ConfigError(
+            "remember.across_shots makes shots depend on those before; with a color script the "
+            "tracks in it say which objects are the same"
+        )
+    said = read_said(config, script, plan)
+    line = build_line(config, download=download, guidance=Guidance(tracks=said.tracks))
+    shots = listed_shots(script)
+    film = Film(
+        _opened(source, config.input),
+        dataclasses.replace(line, cut=ListedShots(config.cut, shots)),
+    )
+
+    def run(progress: Progress) -> int:
+        mark = film_mark(source)
+        keys = [
+            shot_key(mark, shot, made_of(script, shot, plan.parent, settings)) for shot in shots
+        ]
+        with contextlib.ExitStack() as stack:
+
+            @functools.cache
+            def guidance() -> Guidance:  # found when the first shot has to be colored
+                return stack.enter_context(find_guidance(film, said, config, _ignore))
+
+            def line_of(keys: Mapping[str, Any]) -> ColorRun:
+                own = settings(keys)
+                return color_run(build_line(own, guidance=guidance()), own.cut)
+
+            done = render_shots(
+                source,
+                output,
+                config,
+                shots,
+                keys,
+                planned_run(script, plan.parent, line_of),
+                progress=progress,
+            )
+        _log.info("shots: %d colored, %d as before", len(done.made), len(done.found))
+        return done.frames
+
+    return Job("frame", shots[-1].end + 1, run)
 
 
 class _UntilDamage:

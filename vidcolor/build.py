@@ -2,29 +2,50 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import cast
 
 import torch
 from torch import nn
 
+from vidcolor.color.grade import GradeConfig
 from vidcolor.config import Config
 from vidcolor.errors import ConfigError
-from vidcolor.models.registry import model_spec
+from vidcolor.guidance.hint_source import HintSource, StoredHints
+from vidcolor.guidance.identities import Describer
+from vidcolor.guidance.layers import LayerStore
+from vidcolor.guidance.template import Pin
+from vidcolor.guidance.tracks import TracksFile
+from vidcolor.models.registry import Describes, model_spec
 from vidcolor.models.weights import load_model
+from vidcolor.ops.flow import FlowPreset
 from vidcolor.pipeline import Pipeline
+from vidcolor.stages.anchor import Anchor
 from vidcolor.stages.base import Detect
-from vidcolor.stages.cadence import EveryFrame
-from vidcolor.stages.colorize import ColorizeFrames, NoColor
+from vidcolor.stages.cadence import CadenceConfig, EveryFrame, Keyframes
+from vidcolor.stages.colorize import ColorizeConfig, ColorizeFrames, NoColor
 from vidcolor.stages.cut import FindShots, NoCut
 from vidcolor.stages.detect import NoDetector, make_detector
-from vidcolor.stages.overlay import NoOverlay
-from vidcolor.stages.remember import Forget
+from vidcolor.stages.grade import make_grade
+from vidcolor.stages.merge import Colorizer, MergedColorizer
+from vidcolor.stages.overlay import NoOverlay, Overlay
+from vidcolor.stages.remember import Forget, Remember
 from vidcolor.stages.restore import NoRestore
 from vidcolor.stages.stabilize import Hold, Stabilizer
 from vidcolor.stages.track import NoTracker, Tracker
 
-__all__ = ["build_line", "choose_device", "choose_precision"]
+__all__ = [
+    "Guidance",
+    "build_line",
+    "choose_device",
+    "choose_precision",
+    "chosen_weights",
+    "colorizers",
+    "load_describer",
+]
 
 _STARTER = "starter"
 
@@ -64,25 +85,91 @@ def choose_precision(name: str, device: torch.device) -> torch.dtype:
     return torch.float32
 
 
-@functools.lru_cache(maxsize=2)
+@dataclasses.dataclass(frozen=True, slots=True)
+class Guidance:
+    """What is known of the color of a film before the line runs; see `guided`.
+
+    Attributes:
+        references: What references say, by frame.
+        hints: What hints say, by frame.
+        asked: pts of frames at which the network has to look.
+        tracks: Which tracks are one object.
+        pins: Colors of objects that hints were bound to.
+        shot_grades: Grade of single shots, by number.
+        track_grades: Grade of single tracks, by id.
+        folder: Where the paths of looks begin.
+    """
+
+    references: LayerStore | None = None
+    hints: LayerStore | None = None
+    asked: frozenset[int] = frozenset()
+    tracks: TracksFile | None = None
+    pins: tuple[Pin, ...] = ()
+    shot_grades: Mapping[int, GradeConfig] = dataclasses.field(default_factory=dict)
+    track_grades: Mapping[int, GradeConfig] = dataclasses.field(default_factory=dict)
+    folder: Path = Path()
+
+
+@functools.lru_cache(maxsize=3)
 def _load(weights: str, device: torch.device) -> tuple[nn.Module, str]:
     return load_model(weights, device)
 
 
-def _colorizer(config: Config, device: torch.device, dtype: torch.dtype) -> ColorizeFrames:
-    wanted = config.colorize
+def load_describer(device: torch.device) -> Describes:
+    """The network that tells things apart, whichever network colors them."""
+    return cast(Describes, _load(_STARTER, device)[0])
+
+
+def colorizers(config: Config) -> tuple[ColorizeConfig, ...]:
+    """The network that colors, and the second one if there is one."""
+    merge = config.merge
+    if not merge.enabled:
+        return (config.colorize,)
+    name = "auto" if merge.colorizer == "none" else merge.colorizer
+    second = dataclasses.replace(
+        config.colorize, colorizer=name, weights=merge.weights, short_side=0
+    )
+    return config.colorize, second
+
+
+def chosen_weights(wanted: ColorizeConfig) -> str:
+    """Name or file of the weights that are meant."""
+    if wanted.weights != "auto":
+        return wanted.weights
+    return _STARTER if wanted.colorizer == "auto" else model_spec(wanted.colorizer).weights
+
+
+def _colorizer(
+    config: Config, device: torch.device, dtype: torch.dtype, hints: HintSource | None
+) -> Colorizer:
+    first, *second = (_single(one, device, dtype, hints) for one in colorizers(config))
+    return MergedColorizer(first, second[0], config.merge) if second else first
+
+
+def _single(
+    wanted: ColorizeConfig, device: torch.device, dtype: torch.dtype, hints: HintSource | None
+) -> ColorizeFrames:
     name = None if wanted.colorizer == "auto" else model_spec(wanted.colorizer).name
-    weights = wanted.weights
-    if weights == "auto":
-        weights = model_spec(name).weights if name else _STARTER
+    weights = chosen_weights(wanted)
     model, of = _load(weights, device)
     if name is not None and of != name:
         raise ConfigError(f"weights {weights!r} are for {of}, not for --colorizer {name}")
-    return ColorizeFrames(model, model_spec(of), wanted, device, dtype)
+    return ColorizeFrames(model, model_spec(of), wanted, device, dtype, hints)
+
+
+def _remember(config: Config, device: torch.device, guidance: Guidance) -> Remember:
+    alone = config.remember.across_shots and guidance.tracks is None
+    describe = Describer(load_describer(device), device) if alone else None
+    return Remember(config.remember, guidance.tracks, guidance.pins, describe)
 
 
 def build_line(
-    config: Config, *, still: bool = False, color: bool = True, download: Download | None = None
+    config: Config,
+    *,
+    still: bool = False,
+    color: bool = True,
+    download: Download | None = None,
+    guidance: Guidance | None = None,
 ) -> Pipeline:
     """The whole line.
 
@@ -91,20 +178,28 @@ def build_line(
         still: Frames are pictures that have nothing to do with each other.
         color: Load a colorizer; without one, `Pipeline.follow` is what the line is for.
         download: Told of bytes done and total when weights are fetched.
+        guidance: What is known of the film's color.
 
     Raises:
         ConfigError: If a setting asks for what is not there.
         WeightsError: If weights are missing or damaged.
         GuidanceError: If a person's file is not as it should be.
     """
+    known = guidance or Guidance()
     device = choose_device(config.device)
     dtype = choose_precision(config.precision, device)
-    colorize = _colorizer(config, device, dtype) if color else NoColor()
-    if isinstance(colorize, ColorizeFrames) and not colorize.uses_rois:
-        detect: Detect = NoDetector()
+    hints = None if known.hints is None else StoredHints(known.hints)
+    predict = _colorizer(config, device, dtype, hints) if color else None
+    films = color and not still
+    remembers = films and config.remember.enabled
+    # boxes are for close-ups, for the memory of objects, and for whoever asks for nothing else
+    if predict is None or predict.uses_rois or remembers or known.track_grades:
+        detect: Detect = make_detector(config.detect, device, still, download, dtype)
     else:
-        detect = make_detector(config.detect, device, still, download, dtype)
-    steady = color and config.stabilize.enabled and not still
+        detect = NoDetector()
+    flow = cast(FlowPreset, config.stabilize.flow)
+    steady = films and config.stabilize.enabled
+    cadence = config.cadence if films else CadenceConfig("every")
     return Pipeline(
         cut=NoCut() if still else FindShots(config.cut),
         restore=NoRestore(),
@@ -112,11 +207,13 @@ def build_line(
         track=NoTracker(config.track)
         if still or not config.track.enabled
         else Tracker(config.track),
-        colorize=EveryFrame(colorize),
-        refer=NoOverlay(),
-        anchor=Forget(),
-        remember=Forget(),
+        colorize=EveryFrame(NoColor())
+        if predict is None
+        else Keyframes(predict, cadence, flow, known.asked),
+        refer=NoOverlay() if known.references is None else Overlay(known.references),
+        anchor=Anchor(config.anchor, flow) if films and config.anchor.enabled else Forget(),
+        remember=_remember(config, device, known) if remembers else Forget(),
         stabilize=Stabilizer(config.stabilize) if steady else Hold(),
-        obey=NoOverlay(),
-        grade=NoOverlay(),
+        obey=NoOverlay() if known.hints is None else Overlay(known.hints),
+        grade=make_grade(config.grade, known.shot_grades, known.track_grades, known.folder),
     )

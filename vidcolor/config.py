@@ -7,15 +7,37 @@ from collections.abc import Mapping
 from typing import Literal
 
 from vidcolor.color.compose import ComposeConfig
+from vidcolor.color.grade import GradeConfig
+from vidcolor.guidance.solve_hints import HintsConfig
+from vidcolor.guidance.solve_references import ReferencesConfig
 from vidcolor.io.codecs import OutputConfig
 from vidcolor.io.video import InputConfig
+from vidcolor.stages.anchor import AnchorConfig
+from vidcolor.stages.cadence import CadenceConfig
 from vidcolor.stages.colorize import ColorizeConfig
 from vidcolor.stages.cut import CutConfig
 from vidcolor.stages.detect import DetectConfig
+from vidcolor.stages.merge import MergeConfig
+from vidcolor.stages.remember import RememberConfig
 from vidcolor.stages.stabilize import StabilizeConfig
 from vidcolor.stages.track import TrackConfig
 
-__all__ = ["SHORT_NAMES", "Config"]
+__all__ = ["SHORT_NAMES", "Config", "GuidanceConfig"]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class GuidanceConfig:
+    """Files in which a person says what has which color.
+
+    Attributes:
+        hints: A JSON file of hints, or a folder of painted frames.
+        references: Color pictures of the scene or of frames of the film, or folders of them.
+        tracks: The tracks that `vidcolor tracks` has written, edited.
+    """
+
+    hints: str | None = None
+    references: tuple[str, ...] = ()
+    tracks: str | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -30,7 +52,15 @@ class Config:
         detect: How objects are seen.
         track: How they are followed.
         colorize: Which network colors them.
-        stabilize: How color is held still.
+        merge: A second network that has a say.
+        cadence: At which frames the networks look.
+        guidance: What a person says about colors.
+        references: How colored pictures are matched.
+        hints: How hints spread.
+        anchor: How places keep their color through a shot.
+        remember: How objects keep theirs.
+        stabilize: How color is held still from frame to frame.
+        grade: Color as a whole, after taste.
         compose: How color is laid beside luma.
         output: What is written.
     """
@@ -42,7 +72,15 @@ class Config:
     detect: DetectConfig = dataclasses.field(default_factory=DetectConfig)
     track: TrackConfig = dataclasses.field(default_factory=TrackConfig)
     colorize: ColorizeConfig = dataclasses.field(default_factory=ColorizeConfig)
+    merge: MergeConfig = dataclasses.field(default_factory=MergeConfig)
+    cadence: CadenceConfig = dataclasses.field(default_factory=CadenceConfig)
+    guidance: GuidanceConfig = dataclasses.field(default_factory=GuidanceConfig)
+    references: ReferencesConfig = dataclasses.field(default_factory=ReferencesConfig)
+    hints: HintsConfig = dataclasses.field(default_factory=HintsConfig)
+    anchor: AnchorConfig = dataclasses.field(default_factory=AnchorConfig)
+    remember: RememberConfig = dataclasses.field(default_factory=RememberConfig)
     stabilize: StabilizeConfig = dataclasses.field(default_factory=StabilizeConfig)
+    grade: GradeConfig = dataclasses.field(default_factory=GradeConfig)
     compose: ComposeConfig = dataclasses.field(default_factory=ComposeConfig)
     output: OutputConfig = dataclasses.field(default_factory=OutputConfig)
 
@@ -57,6 +95,10 @@ SHORT_NAMES: Mapping[str, tuple[str, ...]] = {
     "detector": ("detect", "detector"),
     "colorizer": ("colorize", "colorizer"),
     "weights": ("colorize", "weights"),
+    "cadence": ("cadence", "cadence"),
+    "hints": ("guidance", "hints"),
+    "reference": ("guidance", "references"),
+    "tracks": ("guidance", "tracks"),
     "codec": ("output", "codec"),
     "crf": ("output", "crf"),
     "preset": ("output", "preset"),

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import functools
 import os
 import tomllib
 import types
@@ -32,6 +33,13 @@ __all__ = [
 ]
 
 T = TypeVar("T")
+
+
+@functools.cache
+def _types(cls: type) -> dict[str, Any]:
+    return typing.get_type_hints(cls)
+
+
 _ENVIRONMENT_PREFIX = "VIDCOLOR_"
 _NOT_SETTINGS = ("VIDCOLOR_CACHE", "VIDCOLOR_CONFIG")
 
@@ -84,7 +92,7 @@ def _default(field: dataclasses.Field[Any]) -> Any:
 
 def leaves(cls: type, path: tuple[str, ...] = ()) -> Iterator[Leaf]:
     """All settings of a config class, nested ones included, in order."""
-    hints = typing.get_type_hints(cls)
+    hints = _types(cls)
     texts = _help_lines(cls)
     for field in dataclasses.fields(cls):
         here = (*path, field.name)
@@ -137,7 +145,7 @@ def load(cls: type[T], data: Mapping[str, Any], where: str = "config") -> T:
         ConfigError: For an unknown key (with the nearest name), a wrong type, a missing key or a
             value out of range; the message has the path.
     """
-    hints = typing.get_type_hints(cls)
+    hints = _types(typing.cast(type, cls))
     fields = {field.name: field for field in dataclasses.fields(typing.cast(Any, cls))}
     values: dict[str, Any] = {}
     for key, value in data.items():
@@ -174,6 +182,8 @@ def parse(text: str, leaf: Leaf) -> Any:
         origin = typing.get_origin(arm)
         if arm is bool and text.lower() in ("true", "false", "yes", "no", "on", "off", "1", "0"):
             return text.lower() in ("true", "yes", "on", "1")
+        if origin is tuple and dataclasses.is_dataclass(typing.get_args(arm)[0]):
+            raise ConfigError(f"{leaf.name}: is a list of tables; write it into a config file")
         try:
             if origin is tuple:
                 return [typing.get_args(arm)[0](part) for part in text.split(",") if part]

@@ -12,6 +12,7 @@ import torch
 from vidcolor.color.measure import (
     BEST_PSNR,
     Comparison,
+    Consistency,
     Level,
     Quality,
     chroma_instability,
@@ -19,12 +20,14 @@ from vidcolor.color.measure import (
     colorfulness,
     colorfulness_difference,
     delta_e_2000,
+    histograms,
     jensen_shannon,
     lpips_distance,
     mean_chroma,
     psnr,
     ssim,
     visible,
+    warping_error,
 )
 from vidcolor.color.measure.perceptual import _network
 from vidcolor.errors import WeightsError
@@ -121,6 +124,93 @@ def test_instability_by_hand():
     hidden = np.ones((2, 2), bool)
     hidden[0, 0] = False
     assert chroma_instability(ab, moved, hidden) == 0
+
+
+def _slow_mask(flow, back, image_size):
+    """The formula of Lai et al. pixel by pixel; slopes as differences of both neighbors."""
+    height, width = image_size
+    result = np.zeros((height, width), bool)
+    for y in range(height):
+        for x in range(width):
+            (u, v), (p, q) = flow[y, x], back[y, x]
+            strays = (u + p) ** 2 + (v + q) ** 2 > 0.01 * (u * u + v * v + p * p + q * q) + 0.5
+            x0, x1, y0, y1 = (
+                max(x - 1, 0),
+                min(x + 1, width - 1),
+                max(y - 1, 0),
+                min(y + 1, height - 1),
+            )
+            slope = 0.0
+            for c in range(2):
+                slope += ((flow[y, x1, c] - flow[y, x0, c]) / (x1 - x0)) ** 2
+                slope += ((flow[y1, x, c] - flow[y0, x, c]) / (y1 - y0)) ** 2
+            result[y, x] = not strays and not slope > 0.01 * (u * u + v * v) + 0.002
+    return result
+
+
+@pytest.mark.parametrize("roughness", [0.02, 0.1, 0.4])
+def test_visible_agrees_with_the_formula_pixel_by_pixel(roughness):
+    rng = np.random.default_rng(3)
+    down, right = np.mgrid[:12, :16]
+    flow = np.stack((2 + right * 0.03, np.sin(down / 3)), axis=2)
+    flow += rng.normal(0, roughness, flow.shape)
+    back = -flow + rng.normal(0, 0.5, flow.shape)
+    expected = _slow_mask(flow, back, (12, 16))
+    assert expected.sum() > 0 or roughness > 0.3
+    assert not expected.all()
+    assert visible(flow, back).tolist() == expected.tolist()
+
+
+def test_warping_error_by_hand():
+    frame, moved = np.zeros((2, 2, 3)), np.zeros((2, 2, 3))
+    moved[0, 0] = (1, 0.5, 0)
+    moved[1, 1] = 9  # hidden
+    seen = np.array([[True, True], [False, False]])
+    assert warping_error(frame, moved, seen) == pytest.approx(1.25 / 6)
+    assert warping_error(frame, moved, np.zeros((2, 2), bool)) == 0
+
+
+def test_warping_error_agrees_with_a_loop():
+    rng = np.random.default_rng(4)
+    frame, moved = rng.random((5, 7, 3)), rng.random((5, 7, 3))
+    seen = rng.random((5, 7)) < 0.6
+    total = count = 0.0
+    for y, x, c in np.ndindex(5, 7, 3):
+        if seen[y, x]:
+            total += (frame[y, x, c] - moved[y, x, c]) ** 2
+            count += 1
+    assert warping_error(frame, moved, seen) == pytest.approx(total / count)
+
+
+def test_consistency_of_two_stretches_joined_is_that_of_all_their_pairs():
+    frames = [_picture(i, high=50 + 20 * i) for i in range(9)]
+    whole, first, second = Consistency(), Consistency(), Consistency()
+    for i, frame in enumerate(frames):
+        (first if i < 5 else second).push(histograms(frame))
+        if i == 5:
+            whole.cut()
+        whole.push(histograms(frame))
+    first.merge(second)
+    means = []
+    for step in (1, 2, 4):
+        pairs = [(i, i + step) for i in range(9 - step) if (i < 5) == (i + step < 5)]
+        values = [
+            scipy.spatial.distance.jensenshannon(histograms(frames[i])[c], histograms(frames[j])[c])
+            ** 2
+            for i, j in pairs
+            for c in range(3)
+        ]
+        means.append(np.mean(values))
+    assert first.value() == pytest.approx(np.mean(means))
+    assert whole.value() == pytest.approx(np.mean(means))
+
+
+def test_histograms_are_shares_of_codes():
+    gray = np.array([[0, 0, 255, 7]], np.uint8)
+    shares = histograms(gray)
+    assert shares.shape == (1, 256)
+    assert (shares[0, 0], shares[0, 7], shares[0, 255]) == (0.5, 0.25, 0.25)
+    assert histograms(np.dstack((gray, gray + 1)))[1, 8] == 0.25
 
 
 def test_visible_where_flow_comes_back():

@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from vidcolor.ops.flow import dis_flow, equalize, invert_flow, warp
+from vidcolor.ops.flow import agreement, as_gray, dis_flow, equalize, grain, invert_flow, warp
 
 
 def _texture(seed=0, size=(96, 128)):
@@ -97,3 +97,30 @@ def test_wrong_pictures_are_refused():
         dis_flow(np.zeros((20, 20)), np.zeros((20, 20)))
     with pytest.raises(ValueError, match="one size"):
         dis_flow(np.zeros((20, 20), np.uint8), np.zeros((20, 21), np.uint8))
+
+
+def test_gray_of_lightness_is_rounded_and_clipped():
+    lightness = np.array([[0, 1, 40, 100, 104, -3]], np.float32)
+    assert as_gray(lightness).tolist() == [[0, 3, 102, 255, 255, 0]]
+    assert as_gray(lightness).dtype == np.uint8
+
+
+def test_grain_is_the_deviation_of_noise():
+    rng = np.random.default_rng(0)
+    ramp = np.linspace(10, 90, 128, dtype=np.float32)[None].repeat(96, 0)
+    for sigma in (0.5, 3.0):
+        noisy = (ramp + rng.normal(0, sigma, ramp.shape)).astype(np.float32)
+        assert grain(noisy) == pytest.approx(sigma, rel=0.05)
+    assert grain(ramp) < 1e-4
+
+
+def test_agreement_takes_exposure_away_and_looks_around():
+    here = np.full((40, 60), 50, np.float32)
+    there = here - 3  # a pulse, up to 4 is none of its business
+    np.testing.assert_allclose(agreement(here, there, 3, 4), 1, atol=1e-6)
+    np.testing.assert_allclose(agreement(here, there, 3, 1), np.exp(-(2**2) / 18), rtol=1e-5)
+    spot = here.copy()
+    spot[20, 30] += 25  # one cell in a window of 25 of them
+    trust = agreement(spot, here, 3, 4)
+    np.testing.assert_allclose(trust[18:23, 28:33], np.exp(-1 / 18), rtol=1e-4)
+    np.testing.assert_allclose(trust[:, :27], 1, atol=1e-6)

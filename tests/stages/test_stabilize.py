@@ -1,4 +1,5 @@
 import dataclasses
+import itertools
 
 import cv2
 import numpy as np
@@ -8,12 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vidcolor.errors import ConfigError
+from vidcolor.ops.flow import as_gray, dis_flow
 from vidcolor.records import Chroma, Colored, FrameBatch, Tracks, VideoInfo
 from vidcolor.stages.stabilize import Hold, StabilizeConfig, Stabilizer
 
 SIZE = (48, 64)
 INFO = VideoInfo(*SIZE)
-QUICK = StabilizeConfig(window_frames=6, lookahead_frames=4, flow="fast")
+QUICK = StabilizeConfig(
+    stretch_frames=6, window_frames=6, lookahead_frames=4, flow="fast", gain_most=1.0
+)
+PLAIN = StabilizeConfig(gain_most=1.0)
 
 
 def _moving(count, seed=0, speed=1):
@@ -35,7 +40,7 @@ def _jitter(count, sigma=6.0, seed=1):
     return (sigma * fine / fine.std()).numpy()
 
 
-def _batches(ab, lightness, size=5, shot=0, index=0, held=None):
+def _batches(ab, lightness, size=5, shot=0, index=0, held=None, flow=None, sure=None):
     ab = torch.from_numpy(np.ascontiguousarray(ab, np.float32))
     lightness = torch.from_numpy(np.ascontiguousarray(lightness, np.float32))
     luma = torch.zeros(len(ab), 1, *SIZE, dtype=torch.uint8)
@@ -51,15 +56,16 @@ def _batches(ab, lightness, size=5, shot=0, index=0, held=None):
             start=i,
             held=None if marks is None else marks[part],
         )
-        yield Colored(frames, Tracks.empty(), Chroma(ab[part], lightness[part]))
+        more = (None if x is None else torch.from_numpy(x[part]) for x in (flow, sure))
+        yield Colored(frames, Tracks.empty(), Chroma(ab[part], lightness[part], *more))
 
 
 def _ab(colored):
     return torch.cat([c.chroma.ab for c in colored]).numpy()
 
 
-def _steady(ab, lightness, config=QUICK, size=5, held=None):
-    return _ab(Stabilizer(config)(_batches(ab, lightness, size, held=held)))
+def _steady(ab, lightness, config=QUICK, size=5, **more):
+    return _ab(Stabilizer(config)(_batches(ab, lightness, size, **more)))
 
 
 def _error(ab, true):
@@ -69,7 +75,7 @@ def _error(ab, true):
 def test_jitter_on_a_moving_texture_is_taken_away():
     true, lightness = _moving(40)
     damaged = true + _jitter(40)
-    config = StabilizeConfig()
+    config = PLAIN
     steady = _steady(damaged, lightness, config)
     assert _error(damaged, true) > 5
     # two means of up to ten samples, one in common: at best the root of 19
@@ -80,7 +86,7 @@ def test_jitter_on_a_moving_texture_is_taken_away():
 
 def test_motion_is_followed():
     true, lightness = _moving(30, speed=2)
-    steady = _steady(true, lightness, StabilizeConfig())
+    steady = _steady(true, lightness, PLAIN)
     plain = np.stack([true[max(0, i - 9) : i + 10].mean(axis=0) for i in range(30)])
     assert _error(steady, true) < 2
     assert _error(steady, true) < _error(plain, true) / 5
@@ -115,8 +121,8 @@ def test_a_frame_that_loses_its_color_counts_less():
     true, lightness = np.full_like(true, 30).repeat(21, axis=0), lightness.repeat(21, axis=0)
     damaged = true.copy()
     damaged[5::6] *= 0.3
-    plain = _steady(damaged, lightness, dataclasses.replace(StabilizeConfig(), outlier=0.0))
-    robust = _steady(damaged, lightness, StabilizeConfig())
+    plain = _steady(damaged, lightness, dataclasses.replace(PLAIN, outlier=0.0))
+    robust = _steady(damaged, lightness, PLAIN)
     assert np.abs(robust - true).mean() < 0.5 * np.abs(plain - true).mean()
 
 
@@ -127,7 +133,7 @@ def test_color_that_changes_with_light_passes():
     ab = np.full((24, 2, *SIZE), 5.0)
     lightness[12:, :, :, 32:] += 20
     ab[12:, :, :, 32:] = 35
-    steady = _steady(ab, lightness, StabilizeConfig())
+    steady = _steady(ab, lightness, PLAIN)
     lit = steady[:, :, :, 40:]
     assert np.abs(lit[:12] - 5).max() < 1
     assert np.abs(lit[12:] - 35).max() < 1
@@ -138,12 +144,12 @@ def test_new_color_without_new_light_is_learned():
     lightness = lightness.repeat(48, axis=0)
     ab = np.full((48, 2, *SIZE), 5.0)
     ab[24:] = 35
-    steady = _steady(ab, lightness, StabilizeConfig()).mean(axis=(1, 2, 3))
+    steady = _steady(ab, lightness, PLAIN).mean(axis=(1, 2, 3))
     # before the jump and after it a frame takes its own side
     assert steady[23] < 5 + 3
     assert steady[24] > 35 - 3
     assert np.abs(steady - ab.mean(axis=(1, 2, 3))).max() < 6
-    single = dataclasses.replace(StabilizeConfig(), outlier=0.0)
+    single = dataclasses.replace(PLAIN, outlier=0.0)
     assert _steady(ab, lightness, single)[23].mean() > 5 + 10
 
 
@@ -151,18 +157,18 @@ def test_exposure_pulse_does_not_end_the_mean():
     true, lightness = _moving(24)
     damaged = true + _jitter(24)
     pulsed = lightness + 4 * (np.arange(24) % 2)[:, None, None, None]
-    calm, restless = (_steady(damaged, x, StabilizeConfig()) for x in (lightness, pulsed))
+    calm, restless = (_steady(damaged, x, PLAIN) for x in (lightness, pulsed))
     assert _error(restless, true) < 1.2 * _error(calm, true)
-    strict = _steady(damaged, pulsed, dataclasses.replace(StabilizeConfig(), pulse=0.0))
+    strict = _steady(damaged, pulsed, dataclasses.replace(PLAIN, pulse=0.0))
     assert _error(strict, true) > 1.2 * _error(calm, true)
 
 
-def test_frames_after_a_window_are_looked_at():
+def test_frames_after_a_stretch_are_looked_at():
     lightness = np.full((36, 1, *SIZE), 50.0)
     jitter = _jitter(36)
     near = dataclasses.replace(QUICK, lookahead_frames=0)
     far = dataclasses.replace(QUICK, lookahead_frames=10)
-    last = slice(5, 24, 6)  # the last of each window
+    last = slice(5, 24, 6)  # the last of each stretch
     errors = [_error(_steady(jitter, lightness, c)[last], 0 * jitter[last]) for c in (near, far)]
     assert errors[1] < 0.85 * errors[0]
 
@@ -171,7 +177,7 @@ def test_grain_widens_the_gate():
     true, lightness = _moving(24)
     damaged = true + _jitter(24)
     grainy = lightness + np.random.default_rng(2).normal(0, 3, lightness.shape)
-    narrow = dataclasses.replace(StabilizeConfig(), noise_factor=0.0, tau=1.5)
+    narrow = dataclasses.replace(PLAIN, noise_factor=0.0, tau=1.5)
     wide = dataclasses.replace(narrow, noise_factor=3.0)
     errors = [_error(_steady(damaged, grainy, config), true) for config in (narrow, wide)]
     assert errors[1] < 0.8 * errors[0]
@@ -208,6 +214,104 @@ def test_batch_size_changes_nothing(size):
     np.testing.assert_array_equal(_steady(damaged, lightness, size=size, held=HELD), expected)
 
 
+@pytest.mark.parametrize("window", [1, 4, 7, 12, 13, 100])
+def test_window_size_changes_nothing(window):
+    for count in (5, 9, 10, 16, 17, 30):
+        true, lightness = _moving(count)
+        damaged, held = true + _jitter(count), HELD[:count]
+        config = dataclasses.replace(QUICK, gain_most=1.5)
+        expected = _steady(damaged, lightness, config, held=held)
+        wide = dataclasses.replace(config, window_frames=window)
+        for size in (3, count):
+            steady = _steady(damaged, lightness, wide, size=size, held=held)
+            np.testing.assert_array_equal(steady, expected)
+    other = dataclasses.replace(config, stretch_frames=7)
+    assert not np.array_equal(_steady(damaged, lightness, other, held=held), expected)
+
+
+def test_a_stretch_sees_its_lookahead_and_no_more():
+    _, lightness = _moving(1)
+    lightness, ab = lightness.repeat(20, axis=0), _jitter(20)
+    changed = ab.copy()
+    changed[10:] += 20  # the first stretch is 0..5, and 4 frames more are looked at for it
+    steady, other = (_steady(x, lightness, QUICK) for x in (ab, changed))
+    np.testing.assert_array_equal(steady[:6], other[:6])
+    assert np.abs(steady[6:10] - other[6:10]).max() > 0.1
+    changed[9] += 20
+    assert not np.array_equal(_steady(changed, lightness, QUICK)[:6], steady[:6])
+
+
+def test_flow_that_is_given_is_used_and_carried_on():
+    true, lightness = _moving(20, speed=2)
+    damaged = true + _jitter(20)
+    held = HELD[:20]
+    flow = np.zeros((20, 2, *SIZE), np.float32)
+    fresh = [i for i in range(20) if not held[i]]
+    gray = [as_gray(one[0].astype(np.float32)) for one in lightness]
+    for before, here in itertools.pairwise(fresh):
+        flow[here] = dis_flow(gray[before], gray[here], "fast").transpose(2, 0, 1)
+    sure = np.full((20, 1, *SIZE), 0.0, np.float32)
+    own = _steady(damaged, lightness, held=held)
+    batches = list(Stabilizer(QUICK)(_batches(damaged, lightness, 4, 0, 0, held, flow, sure)))
+    np.testing.assert_array_equal(_ab(batches), own)
+    np.testing.assert_array_equal(torch.cat([b.chroma.flow for b in batches]).numpy(), flow)
+    np.testing.assert_array_equal(torch.cat([b.chroma.sure for b in batches]).numpy(), sure)
+    assert not np.array_equal(_steady(damaged, lightness, held=held, flow=0 * flow), own)
+
+
+def test_hold_carries_flow_and_sure_on():
+    ab, lightness = _moving(4)
+    flow, sure = np.ones((4, 2, *SIZE), np.float32), np.ones((4, 1, *SIZE), np.float32)
+    held = [False, True, False, False]
+    (batch,) = Hold()(_batches(ab, lightness, 4, 0, 0, held, flow, sure))
+    assert batch.chroma.flow is not None
+    assert batch.chroma.flow.all()
+    assert batch.chroma.sure is not None
+    assert batch.chroma.sure.all()
+
+
+@pytest.mark.parametrize("outlier", [0.0, 12.0])
+def test_a_persons_color_stays_and_leads(outlier):
+    _, lightness = _moving(1)
+    lightness = lightness.repeat(11, axis=0)
+    ab = np.zeros((11, 2, *SIZE), np.float32)
+    ab[5, 0] = 8
+    sure = np.zeros((11, 1, *SIZE), np.float32)
+    sure[5] = 1
+    config = dataclasses.replace(PLAIN, outlier=outlier)
+    told, guessed = (_steady(ab, lightness, config, sure=x)[:, 0, 20, 20] for x in (sure, None))
+    assert told[5] == 8
+    assert guessed[5] < 4
+    assert (told[4:7:2] > 2 * guessed[4:7:2]).all()
+
+
+def test_samples_of_a_person_by_hand():
+    # nothing moves, no outliers: one frame counts as four, of three frames
+    lightness = np.full((3, 1, *SIZE), 50.0)
+    ab = np.zeros((3, 2, *SIZE), np.float32)
+    ab[1, 0] = 6
+    sure = np.zeros((3, 1, *SIZE), np.float32)
+    sure[1] = 1
+    config = dataclasses.replace(QUICK, outlier=0.0)
+    steady = _steady(ab, lightness, config, sure=sure)[:, 0, 20, 20]
+    np.testing.assert_allclose(steady, [4, 6, 4], atol=1e-4)  # (0 + 4 * 6 + 0) / 6
+
+
+def test_chroma_that_the_mean_loses_is_given_back():
+    # hues alternate: the mean is the root of a half as strong
+    _, lightness = _moving(1)
+    lightness = lightness.repeat(96, axis=0)
+    ab = np.zeros((96, 2, *SIZE), np.float32)
+    ab[::2, 0], ab[1::2, 1] = 6, 6
+    weak, whole = (
+        np.hypot(*_steady(ab, lightness, dataclasses.replace(PLAIN, gain_most=g))[:, :, 20, 20].T)
+        for g in (1.0, 1.5)
+    )
+    assert abs(weak[40:60].mean() - 6 * 0.5**0.5) < 0.2
+    assert whole[60:].mean() > 0.96 * 6
+    assert np.abs(np.diff(whole)).max() < 0.3
+
+
 @pytest.mark.parametrize("count", [1, 2, 5, 6, 9, 10, 11, 12, 17])
 def test_all_frames_come_out_in_order(count):
     ab, lightness = _moving(count)
@@ -235,11 +339,11 @@ def test_held_frames_are_copies(stage):
 def test_held_frames_count_once():
     true, lightness = _moving(10)
     damaged = true + _jitter(10)
-    alone = _steady(damaged, lightness, StabilizeConfig())
+    alone = _steady(damaged, lightness, PLAIN)
     twice = _steady(
         damaged.repeat(2, axis=0),
         lightness.repeat(2, axis=0),
-        StabilizeConfig(),
+        PLAIN,
         held=[False, True] * 10,
     )
     np.testing.assert_allclose(twice[::2], alone, atol=1e-5)
@@ -296,5 +400,10 @@ def test_config_is_checked():
         StabilizeConfig(n_most=0)
     with pytest.raises(ConfigError, match="flow must be one of"):
         StabilizeConfig(flow="raft")
-    with pytest.raises(ConfigError, match="window_frames"):
-        StabilizeConfig(window_frames=0)
+    for name in ("window_frames", "stretch_frames"):
+        with pytest.raises(ConfigError, match=name):
+            StabilizeConfig(**{name: 0})
+    with pytest.raises(ConfigError, match="sure_weight"):
+        StabilizeConfig(sure_weight=0.5)
+    with pytest.raises(ConfigError, match="gain_most"):
+        StabilizeConfig(gain_most=0.5)

@@ -15,24 +15,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from vidcolor.cli.terminal import (
-    Bar,
-    Parser,
-    Stop,
-    Usage,
-    clock,
-    downloading,
-    pairs,
-    refuse,
-    seconds,
-)
-from vidcolor.cli.training import add_commands
+from vidcolor.cli import evaluate, plan, tracks, training
+from vidcolor.cli.line import EVERY_KEY, add_line_flags, line_config, line_layers
+from vidcolor.cli.terminal import Bar, Parser, Stop, Usage, clock, downloading, refuse
 from vidcolor.errors import ConfigError, VidcolorError
-
-if TYPE_CHECKING:
-    from vidcolor.config import Config
 
 __all__ = ["main"]
 
@@ -60,13 +48,25 @@ def _parser() -> Parser:
         "colorize",
         "color a video, a picture or a folder of pictures",
         _colorize,
-        epilog=_EVERY_KEY,
+        epilog=EVERY_KEY,
     )
     color.add_argument("input", type=Path, help="a video, a picture, or a folder of pictures")
     color.add_argument("output", type=Path, help="the same in color: .mkv, .mp4, .mov, .png, ...")
-    _add_line_flags(color)
+    add_line_flags(color)
     color.add_argument("--colorizer", help="network; default: quarternet")
     color.add_argument("--weights", help="name of known weights, or a file; default: starter")
+    color.add_argument(
+        "--cadence", help="the network looks: auto, every (frame), or every N frames"
+    )
+    color.add_argument("--hints", help="HINTS.json, or a folder of painted frames NNNN.png")
+    color.add_argument(
+        "--reference",
+        nargs="+",
+        metavar="PICTURE",
+        help="colored pictures of the scene, or frames of the film (frame_000120.png)",
+    )
+    color.add_argument("--tracks", help="TRACKS.json by `vidcolor tracks`, edited")
+    color.add_argument("--plan", type=Path, help="film.vidcolor by `vidcolor plan`, edited")
     color.add_argument("--codec", help="h264 (default), h265, av1, prores, ffv1 (lossless)")
     color.add_argument("--crf", help="quality of the encoder, lower is better")
     color.add_argument("--preset", help="speed of the encoder, in its own words")
@@ -80,17 +80,17 @@ def _parser() -> Parser:
     )
 
     detect = add(
-        "detect", "write the objects that the line sees as JSON lines", _detect, epilog=_EVERY_KEY
+        "detect", "write the objects that the line sees as JSON lines", _detect, epilog=EVERY_KEY
     )
     detect.add_argument("input", type=Path, help="a video")
     detect.add_argument("output", type=Path, help="BOXES.jsonl, one line a frame")
-    _add_line_flags(detect)
+    add_line_flags(detect)
     detect.add_argument("--overwrite", action="store_true", help="replace BOXES.jsonl")
 
-    shots = add("shots", "list the shots of a video, as JSON", _shots, epilog=_EVERY_KEY)
+    shots = add("shots", "list the shots of a video, as JSON", _shots, epilog=EVERY_KEY)
     shots.add_argument("input", type=Path, help="a video")
     shots.add_argument("output", type=Path, nargs="?", help="SHOTS.json; default: print a table")
-    _add_line_flags(shots)
+    add_line_flags(shots)
     shots.add_argument("--overwrite", action="store_true", help="replace SHOTS.json")
 
     weights = add("weights", "list, fetch and import weights", _weights)
@@ -106,67 +106,27 @@ def _parser() -> Parser:
     take.add_argument("name")
     take.add_argument("files", type=Path, nargs="+")
 
-    add_commands(add)
+    for command in (tracks, plan, evaluate):
+        command.add_command(add)
+    training.add_commands(add)
 
     settings = add("settings", "print every key of the config with its default", _settings)
     settings.add_argument("--config", type=Path, help="a TOML file to lay over the defaults")
     return root
 
 
-_EVERY_KEY = (
-    "Every key of the config is a flag too (--stabilize.tau 4); `vidcolor settings` lists them. "
-    "Layers: defaults, --config, environment (VIDCOLOR_STABILIZE__TAU=4), flags."
-)
-
-
-def _add_line_flags(parser: Parser) -> None:
-    parser.add_argument("--config", type=Path, help="TOML file with settings")
-    parser.add_argument(
-        "--detector", help="auto, torchvision, detectron2, motion, boxes:FILE or none"
-    )
-    parser.add_argument("--shots", help="SHOTS.json that replaces the search for cuts")
-    parser.add_argument("--start", type=seconds, help="begin here: seconds or h:mm:ss")
-    parser.add_argument("--duration", type=seconds, help="this long: seconds or h:mm:ss")
-    parser.add_argument("--device", help="auto, cpu, cuda, ...")
-    parser.add_argument("--precision", help="auto, float32, bfloat16, float16")
-    parser.add_argument("--batch-size", help="frames at a time")
-    parser.add_argument("--quiet", action="store_true", help="print errors only")
-
-
-def _config(args: argparse.Namespace, extra: Sequence[str]) -> Config:
-    """All layers: defaults, file, environment, flags."""
-    from vidcolor import schema as c
-    from vidcolor.config import SHORT_NAMES, Config
-
-    flags: dict[str, Any] = {}
-    known = {leaf.name: leaf for leaf in c.leaves(Config)}
-    others = [*(name.replace("_", "-") for name in SHORT_NAMES), "no-stabilize", "config"]
-    for name, text in pairs(extra, known, others, "; `vidcolor settings` lists all keys"):
-        leaf = known[name]
-        c.put(flags, leaf.path, c.parse(text, leaf))
-    for short, path in SHORT_NAMES.items():
-        value = getattr(args, short, None)
-        if value is None or value is False:
-            continue
-        if isinstance(value, str):
-            value = c.parse(value, known[".".join(path)])
-        c.put(flags, path, value)
-    if getattr(args, "no_stabilize", False):
-        c.put(flags, ("stabilize", "enabled"), False)
-    data: dict[str, Any] = {}
-    if args.config:
-        data = c.read_toml(args.config)
-        c.load(Config, data, str(args.config))
-    data = c.merge(data, c.from_environment(Config))
-    return c.load(Config, c.merge(data, flags))
-
-
 def _colorize(args: argparse.Namespace, extra: Sequence[str]) -> int:
-    config = _config(args, extra)
+    layers = line_layers(args, extra)
     from vidcolor import api
+    from vidcolor.config import Config
+    from vidcolor.schema import load, merge
 
     with downloading(args.quiet) as download:
-        job = api.open_job(args.input, args.output, config, download)
+        if args.plan:
+            job = api.open_plan(args.input, args.output, args.plan, layers, download)
+        else:
+            config = load(Config, functools.reduce(merge, layers))
+            job = api.open_job(args.input, args.output, config, download)
     started = time.monotonic()
     with Bar(job.total, job.unit, args.quiet, args.stop) as bar:
         done = job.run(bar)
@@ -180,7 +140,7 @@ def _colorize(args: argparse.Namespace, extra: Sequence[str]) -> int:
 
 
 def _detect(args: argparse.Namespace, extra: Sequence[str]) -> int:
-    config = _config(args, extra)
+    config = line_config(args, extra)
     from vidcolor import api
 
     with downloading(args.quiet) as download:
@@ -191,7 +151,7 @@ def _detect(args: argparse.Namespace, extra: Sequence[str]) -> int:
 
 
 def _shots(args: argparse.Namespace, extra: Sequence[str]) -> int:
-    config = _config(args, extra)
+    config = line_config(args, extra)
     from vidcolor import api
 
     with Bar(None, "frame", args.quiet, args.stop) as bar:

@@ -33,6 +33,14 @@ class Parser(argparse.ArgumentParser):
         raise Usage(f"{message}\n{self.format_usage().strip()}")
 
 
+class Interrupted(KeyboardInterrupt):
+    """Ctrl-C, and no plain `KeyboardInterrupt`.
+
+    When one of those has passed through code compiled from text (an import that makes a dataclass is
+    enough), Python ends the program by a signal, and not with our exit code, although it was caught.
+    """
+
+
 class Stop:
     """Remembers Ctrl-C and SIGTERM, so that half files are removed as after an error.
 
@@ -66,7 +74,7 @@ class Stop:
         if self._number is None or self.gentle:
             return
         if self._number == signal.SIGINT:
-            raise KeyboardInterrupt
+            raise Interrupted
         raise SystemExit(128 + self._number)
 
     def code(self) -> int:

@@ -1,1 +1,8 @@
 """How good and how steady the color of finished films is."""
+
+from vidcolor.evaluate.config import EvaluateConfig
+from vidcolor.evaluate.film import evaluate_film
+from vidcolor.evaluate.measurement import Measurement
+from vidcolor.evaluate.records import FilmReport, Measures
+
+__all__ = ["EvaluateConfig", "FilmReport", "Measurement", "Measures", "evaluate_film"]

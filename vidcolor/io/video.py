@@ -7,6 +7,7 @@ import threading
 from collections.abc import Generator, Iterator
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import chain, islice
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -17,6 +18,7 @@ import torch
 
 from vidcolor.errors import ConfigError, MediaError
 from vidcolor.io.damage import structural_damage
+from vidcolor.io.film_part import FilmPart
 from vidcolor.io.planes import PixelLayout, chroma_share, layout_of, luma_of
 from vidcolor.io.source import Span, as_time, open_source, reason, seconds
 from vidcolor.records import ColorSpec, FrameBatch, Matrix, VideoInfo
@@ -77,16 +79,21 @@ class VideoReader:
     Attributes:
         path: The file.
         config: Part and batch size.
+        part: Frames by number, in place of the seconds of `config`; None if there is no list.
 
     Raises:
         MediaError: On entering, if the file is missing, empty, encrypted, no film, or has no
             frames in the part; while iterating, if it is damaged or cut off (the message has the
             time reached; frames up to there have been yielded), or its size or depth changes.
+        MisplacedFrame: If a frame of `part` has another pts than listed there.
     """
 
-    def __init__(self, path: str | Path, config: InputConfig | None = None) -> None:
+    def __init__(
+        self, path: str | Path, config: InputConfig | None = None, part: FilmPart | None = None
+    ) -> None:
         self.path = Path(path)
         self.config = config or InputConfig()
+        self.part = part
         self._lock = threading.Lock()
         self._container: Any = None
         self._info: VideoInfo | None = None
@@ -98,8 +105,12 @@ class VideoReader:
         self._container, self._stream = open_source(self.path)
         try:
             self._time_base = Fraction(self._stream.time_base)
-            self._span = Span.of(self._stream, self.config.start, self.config.duration)
-            self._frames = self._wanted()
+            if self.part is None:
+                self._span = Span.of(self._stream, self.config.start, self.config.duration)
+                self._frames = self._wanted()
+            else:
+                self._span = Span(None, None)
+                self._frames = self._numbered(self.part)
             self._first = next(self._frames, None)
             if self._first is None:
                 raise MediaError(self._nothing())
@@ -138,6 +149,8 @@ class VideoReader:
     @property
     def frames_estimate(self) -> int | None:
         """About how many frames will come, as the file says of itself; None if it does not say."""
+        if self.part is not None and self.part.frames is not None:
+            return self.part.frames
         stream, rate = self._stream, self.info.rate
         length: Fraction | None = None
         if stream.duration:
@@ -159,7 +172,7 @@ class VideoReader:
 
     def __iter__(self) -> Iterator[FrameBatch]:
         info = self.info
-        number = 0
+        number = 0 if self.part is None else self.part.index
         while True:
             with self._lock:
                 if self._container is None:
@@ -186,6 +199,11 @@ class VideoReader:
                 if following is None:
                     break
                 frame, pts = following
+                if self.part is not None:
+                    if times and number + len(times) in self.part.breaks:
+                        self._first = following
+                        break
+                    self.part.check(self.path, number + len(times), pts)
                 self._must_match(frame, pts)
                 self._look_for_color(frame)
                 planes.append(luma_of(frame, self._layout))
@@ -264,11 +282,44 @@ class VideoReader:
     # -- which frames, and when ------------------------------------------------------------------
 
     def _wanted(self) -> Iterator[tuple[Any, int]]:
-        """Frames of the span with repaired pts."""
+        """Frames of the span."""
         span, unit = self._span, self._time_base
+        for frame, pts in self._timed(span.first):
+            if span.first is not None and pts * unit < span.first:
+                continue
+            if span.end is not None and pts * unit >= span.end:
+                return
+            yield frame, pts
+
+    def _numbered(self, part: FilmPart) -> Iterator[tuple[Any, int]]:
+        """Frames of the part."""
+        frames = self._sought(part)
+        yield from islice(frames, part.frames)
+        if part.frames is None:
+            return
+        end = part.index + part.frames
+        following = next(frames, None) if end in part.breaks else None
+        if following is not None:  # a list that is wrong by a frame shows at one end or the other
+            part.check(self.path, end, following[1])
+
+    def _sought(self, part: FilmPart) -> Iterator[tuple[Any, int]]:
+        """Frames from the first of the part on."""
+        sought = part.sought
+        if sought is not None:
+            frames = self._timed(sought * self._time_base)
+            head = next((item for item in frames if item[1] >= sought), None)
+            if head is not None and head[1] == sought:
+                yield from chain([head], frames)
+                return
+            self._container.close()
+            self._container, self._stream = open_source(self.path)
+        yield from islice(self._timed(None), part.index, None)
+
+    def _timed(self, first: Fraction | None) -> Iterator[tuple[Any, int]]:
+        """Frames from the key frame at or before `first`, with repaired pts."""
         previous: int | None = None
         step = self._usual_step()
-        for frame in self._decoded_from(span.first):
+        for frame in self._decoded_from(first):
             pts = frame.pts if frame.pts is not None else frame.dts
             if pts is None:
                 pts = 0 if previous is None else previous + step
@@ -282,10 +333,6 @@ class VideoReader:
             elif previous is not None:
                 step = pts - previous
             previous = pts
-            if span.first is not None and pts * unit < span.first:
-                continue
-            if span.end is not None and pts * unit >= span.end:
-                return
             yield frame, pts
 
     def _usual_step(self) -> int:
@@ -378,6 +425,8 @@ class VideoReader:
         )
 
     def _nothing(self) -> str:
+        if self.part is not None and self.part.index:
+            return f"{self.path}: has no frame {self.part.index}; the list is of another film"
         if self._span.first is None and self._span.end is None:
             return f"{self.path}: has no frames"
         first = as_time(seconds(self.config.start or 0))

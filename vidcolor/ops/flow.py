@@ -13,7 +13,16 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["FlowPreset", "dis_flow", "equalize", "invert_flow", "warp"]
+__all__ = [
+    "FlowPreset",
+    "agreement",
+    "as_gray",
+    "dis_flow",
+    "equalize",
+    "grain",
+    "invert_flow",
+    "warp",
+]
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float32]
@@ -22,6 +31,7 @@ FlowPreset = Literal["ultrafast", "fast", "medium"]
 
 _PRESETS: dict[str, int] = {"ultrafast": 0, "fast": 1, "medium": 2}
 _LEAST_SIDE_PX = 12  # DIS refuses pictures with fewer
+_AGREEMENT_WINDOW_PX = 5
 
 
 def equalize(image: Bytes, like: Bytes) -> Bytes:
@@ -119,3 +129,56 @@ def invert_flow(flow: Floats, rounds: int = 3) -> Floats:
     for _ in range(rounds):
         inverse = -warp(flow, inverse)
     return inverse
+
+
+def as_gray(lightness: Floats) -> Bytes:
+    """What flow is computed from.
+
+    Args:
+        lightness: (H, W) L* in 0..100.
+
+    Returns:
+        (H, W) uint8, 2.55 codes for 1 L*.
+    """
+    return np.clip(np.rint(lightness * np.float32(2.55)), 0, 255).astype(np.uint8)
+
+
+@functools.cache
+def _noise_kernel() -> Array:
+    return np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32) / 6
+
+
+def grain(lightness: Floats) -> float:
+    """Standard deviation of the noise: Immerkaer's mask, with a median that texture moves little.
+
+    Reference: Immerkaer, Fast noise variance estimation, CVIU 1996.
+
+    Args:
+        lightness: (H, W) float32 L*.
+
+    Returns:
+        L*.
+    """
+    response = cast(Floats, cv2.filter2D(lightness, -1, _noise_kernel()))
+    return float(np.median(np.abs(response[::2, ::2]))) / 0.6745
+
+
+def agreement(lightness: Floats, moved: Floats, tau: float, pulse: float) -> Floats:
+    """Whether what was moved here is the same thing: its lightness says so, on average around it.
+
+    Args:
+        lightness: (H, W) float32 L* of a frame.
+        moved: (H, W) float32 L* of another one, warped onto it.
+        tau: Difference, in L*, of which 0.6 of the trust is left.
+        pulse: Change of exposure, in L*, that is no change of the picture.
+
+    Returns:
+        (H, W) float32 in 0..1, `exp(-d^2 / (2 tau^2))`.
+    """
+    difference = lightness - moved
+    exposure = float(np.median(difference[::4, ::4]))
+    difference -= np.float32(min(pulse, max(-pulse, exposure)))
+    window = (_AGREEMENT_WINDOW_PX, _AGREEMENT_WINDOW_PX)
+    np.abs(difference, out=difference)
+    smooth = cast(Floats, cv2.blur(difference, window, borderType=cv2.BORDER_REPLICATE))
+    return np.exp(smooth * smooth * np.float32(-0.5 / tau**2))

@@ -13,10 +13,11 @@ from torch import Tensor, nn
 
 from vidcolor.color.luma import to_lightness
 from vidcolor.errors import ConfigError
+from vidcolor.guidance.hint_source import HintSource
 from vidcolor.models.registry import ModelSpec
 from vidcolor.ops.boxes import Upright, clip
 from vidcolor.ops.resize import from_network, luma_to_network, network_size
-from vidcolor.records import Chroma, Colored, FrameBatch, Rois, Tracked, Tracks
+from vidcolor.records import Chroma, Colored, FrameBatch, Hints, Rois, Tracked, Tracks, VideoInfo
 
 __all__ = ["ColorizeConfig", "ColorizeFrames", "NoColor"]
 
@@ -69,6 +70,7 @@ class ColorizeFrames:
         config: Size and instances.
         device: Where it runs.
         dtype: Precision of its convolutions; float32 is the reference.
+        hints: What is known of frames, for networks that take hints; others are not asked.
     """
 
     def __init__(
@@ -78,12 +80,14 @@ class ColorizeFrames:
         config: ColorizeConfig,
         device: torch.device,
         dtype: torch.dtype = torch.float32,
+        hints: HintSource | None = None,
     ) -> None:
         self.model = model
         self.spec = spec
         self.config = config
         self.device = device
         self.dtype = dtype
+        self.hints = hints if spec.hints else None
         self._most: int | None = None
 
     def __call__(self, tracked: Tracked, /) -> Colored:
@@ -92,17 +96,26 @@ class ColorizeFrames:
         fresh = ~frames.is_held()
         fresh[0] = True
         numbers = fresh.nonzero().flatten()
-        side = self.config.short_side or self.spec.square or self.spec.short_side
-        size = network_size(frames.info, side, self.spec.multiple, self.spec.square is not None)
+        size = self._size(frames.info)
         lightness = luma_to_network(frames, size)
         rois = self._rois(frames, tracked.tracks, fresh) if self.uses_rois else None
-        ab = self._predict(lightness[numbers], rois)
+        hints = self._hints(frames, size, numbers)
+        ab = self._predict(lightness[numbers], rois, hints)
         if ab.shape[2:] != lightness.shape[2:]:
             ab = F.interpolate(ab, size=lightness.shape[2:], mode="bilinear", align_corners=False)
         # every held frame takes the color of the last fresh one before it
         ab = ab[fresh.cumsum(0) - 1]
         chroma = Chroma(from_network(ab, frames.info), from_network(lightness, frames.info))
         return Colored(frames, tracked.tracks, chroma)
+
+    def lightness(self, frames: FrameBatch, /) -> Tensor:
+        """`Chroma.lightness` of frames, without predicting their color."""
+        return from_network(luma_to_network(frames, self._size(frames.info)), frames.info)
+
+    def _size(self, info: VideoInfo) -> tuple[int, int]:
+        """`(height, width)` of the upright picture that the network sees."""
+        side = self.config.short_side or self.spec.square or self.spec.short_side
+        return network_size(info, side, self.spec.multiple, self.spec.square is not None)
 
     @property
     def uses_rois(self) -> bool:
@@ -145,7 +158,12 @@ class ColorizeFrames:
             to_lightness(luma, frames.info.color), frames.info.rotation // 90, (2, 3)
         )
 
-    def _predict(self, lightness: Tensor, rois: Rois | None) -> Tensor:
+    def _hints(self, frames: FrameBatch, size: tuple[int, int], numbers: Tensor) -> Hints | None:
+        """Hints of the frames that are predicted."""
+        known = None if self.hints is None else self.hints(frames, size)
+        return None if known is None else Hints(known.ab[numbers], known.mask[numbers])
+
+    def _predict(self, lightness: Tensor, rois: Rois | None, hints: Hints | None) -> Tensor:
         """(n, 2, h, w) float32 on the CPU; halves the batch for as long as memory runs out."""
         most = self._most or len(lightness)
         parts = []
@@ -153,7 +171,10 @@ class ColorizeFrames:
         while start < len(lightness):
             stop = min(start + most, len(lightness))
             try:
-                parts.append(self._run(lightness[start:stop], _select(rois, start, stop)))
+                given = None
+                if hints is not None:
+                    given = Hints(hints.ab[start:stop], hints.mask[start:stop])
+                parts.append(self._run(lightness[start:stop], _select(rois, start, stop), given))
                 start = stop
             except torch.OutOfMemoryError:
                 if most == 1:
@@ -167,11 +188,12 @@ class ColorizeFrames:
         return torch.cat(parts)
 
     @torch.inference_mode()
-    def _run(self, lightness: Tensor, rois: Rois | None) -> Tensor:
+    def _run(self, lightness: Tensor, rois: Rois | None, hints: Hints | None) -> Tensor:
         moved = lightness.to(self.device).contiguous(memory_format=torch.channels_last)
         half = self.dtype != torch.float32
+        given = {} if hints is None else {"hints": hints.to(self.device)}
         with torch.autocast(self.device.type, self.dtype, enabled=half):
-            ab = self.model(moved, None if rois is None else rois.to(self.device))
+            ab = self.model(moved, None if rois is None else rois.to(self.device), **given)
         return ab.float().cpu()
 
 

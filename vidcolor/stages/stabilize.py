@@ -7,11 +7,10 @@ its lightness says that it is the same thing.
 
 from __future__ import annotations
 
-import functools
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import cast
 
 import cv2
 import numpy as np
@@ -19,8 +18,9 @@ import numpy.typing as npt
 import torch
 
 from vidcolor.errors import ConfigError
-from vidcolor.ops.flow import FlowPreset, dis_flow, invert_flow, warp
+from vidcolor.ops.flow import FlowPreset, agreement, as_gray, dis_flow, grain, invert_flow, warp
 from vidcolor.records import Chroma, Colored
+from vidcolor.stages.saturation import Saturation
 
 __all__ = ["Hold", "StabilizeConfig", "Stabilizer"]
 
@@ -28,7 +28,7 @@ Floats = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
 
 _PRESETS = ("ultrafast", "fast", "medium")
-_GATE_WINDOW_PX = 5
+_SURE_POWER = 8  # color that is nearly sure may be as restless as a guess, and is steadied
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +44,12 @@ class StabilizeConfig:
         outlier: Distance in a*b* from its neighbors in time that halves a sample's weight; 0 counts
             every sample alike.
         pulse: Change of exposure between frames, in L*, that is no change of the picture.
-        window_frames: Frames finished at a time.
-        lookahead_frames: Frames after a window that are looked at for it.
+        stretch_frames: A shot is divided into stretches of so many frames, from its start.
+        lookahead_frames: Frames after a stretch that are looked at for it.
+        window_frames: Frames finished at a time, in whole stretches; it takes memory and changes
+            no pixel.
+        sure_weight: A person's color counts as so many samples.
+        gain_most: Largest gain that keeps the mean chroma of a shot; 1 is off.
         flow: Effort for motion: `ultrafast`, `fast` or `medium`.
     """
 
@@ -56,8 +60,11 @@ class StabilizeConfig:
     n_most: int = 10
     outlier: float = 12.0
     pulse: float = 4.0
-    window_frames: int = 24
+    stretch_frames: int = 24
     lookahead_frames: int = 16
+    window_frames: int = 24
+    sure_weight: float = 4.0
+    gain_most: float = 1.25
     flow: str = "medium"
 
     def __post_init__(self) -> None:
@@ -70,11 +77,13 @@ class StabilizeConfig:
                 raise ConfigError(f"{name} must be 0 to 100, not {getattr(self, name)}")
         if self.n_most < 1:
             raise ConfigError(f"n_most must be at least 1, not {self.n_most}")
-        if self.window_frames < 1 or self.lookahead_frames < 0:
-            raise ConfigError(
-                "window_frames must be at least 1 and lookahead_frames at least 0, not "
-                f"{self.window_frames} and {self.lookahead_frames}"
-            )
+        for name, least in (("stretch_frames", 1), ("window_frames", 1), ("lookahead_frames", 0)):
+            if getattr(self, name) < least:
+                raise ConfigError(f"{name} must be at least {least}, not {getattr(self, name)}")
+        if not 1 <= self.gain_most <= 4:
+            raise ConfigError(f"gain_most must be 1 to 4, not {self.gain_most}")
+        if not 1 <= self.sure_weight <= 100:
+            raise ConfigError(f"sure_weight must be 1 to 100, not {self.sure_weight}")
         if self.flow not in _PRESETS:
             raise ConfigError(f"flow must be one of {', '.join(_PRESETS)}, not {self.flow!r}")
 
@@ -101,7 +110,7 @@ class Hold:
                         ab[i], lightness[i] = ab[i - 1], lightness[i - 1]
                     elif is_held and last is not None:
                         ab[i], lightness[i] = last.ab[0], last.lightness[0]
-                chroma = Chroma(ab, lightness)
+                chroma = replace(chroma, ab=ab, lightness=lightness)
             last = Chroma(chroma.ab[-1:].clone(), chroma.lightness[-1:].clone())
             yield replace(batch, chroma=chroma)
 
@@ -118,10 +127,16 @@ class Stabilizer:
     frame in which an object pales does not drag the others along; and where past and future
     disagree, a frame takes the side that it resembles.
 
-    Memory: `window_frames + lookahead_frames` and a batch; windows begin at fixed frame numbers
-    within the shot, so the batch size changes nothing. Lookahead: `lookahead_frames`; its
-    forgotten tail weighs `(1 - 1 / n_most) ** lookahead_frames`. At a cut everything is
-    dropped. Held frames are copies, bit for bit, and cost nothing.
+    The backward mean of a frame begins at a place that is part of the filter: `lookahead_frames`
+    after the end of its stretch, and stretches are counted from the start of the shot. So neither
+    batches nor windows change a bit.
+
+    `Chroma.flow` is used where it is given. A sample weighs `1 + sure * (sure_weight - 1)`, and
+    color that is wholly sure stays as it came.
+
+    Memory: `window_frames`, rounded up to stretches, `lookahead_frames` and a batch. Lookahead:
+    `lookahead_frames`; its forgotten tail weighs `(1 - 1 / n_most) ** lookahead_frames`. At a cut
+    everything is dropped. Held frames are copies, bit for bit, and cost nothing.
 
     Reference: Lai et al., Learning blind video temporal consistency, ECCV 2018 (warping as a
     measure of it); Kroeger et al., Fast optical flow using dense inverse search, ECCV 2016.
@@ -156,8 +171,7 @@ class Stabilizer:
                 if is_held and shot.begun:
                     done.extend(shot.repeat(place))
                 else:
-                    ab = batch.chroma.ab[i].numpy()
-                    done.extend(shot.push(place, ab, batch.chroma.lightness[i, 0].numpy()))
+                    done.extend(shot.push(place, batch.chroma[i : i + 1]))
                 yield from _ready(waiting, done)
         if shot is not None:
             done.extend(shot.rest())
@@ -180,7 +194,7 @@ def _ready(waiting: deque[Colored], done: deque[_Color]) -> Iterator[Colored]:
         colors = [done.popleft() for _ in range(len(batch.frames))]
         ab = torch.from_numpy(np.stack([color.ab for color in colors]))
         lightness = torch.from_numpy(np.stack([color.lightness for color in colors])[:, None])
-        yield replace(batch, chroma=Chroma(ab, lightness))
+        yield replace(batch, chroma=replace(batch.chroma, ab=ab, lightness=lightness))
 
 
 @dataclass(slots=True)
@@ -209,6 +223,8 @@ class _Frame:
         gray: (h, w) uint8 of it, for flow.
         noise: Standard deviation of the grain in L*.
         mean: Forward mean.
+        sure: (h, w) how far the color is a person's, where any is.
+        worth: (h, w) samples that it counts as for that.
         back: (h, w, 2) flow to the frame before.
         back_trust: (h, w) of that frame's pixels, along `back`.
         onward: (h, w, 2) flow to the next frame, once that is known.
@@ -221,6 +237,8 @@ class _Frame:
     gray: Bytes
     noise: float
     mean: _Mean
+    sure: Floats | None = None
+    worth: Floats | None = None
     back: Floats | None = None
     back_trust: Floats | None = None
     onward: Floats | None = None
@@ -233,6 +251,9 @@ class _Shot:
     def __init__(self, config: StabilizeConfig) -> None:
         self.config = config
         self._single = config.outlier == 0  # the first pass is all; else it only finds outliers
+        self._window_frames = -(-config.window_frames // config.stretch_frames)
+        self._window_frames *= config.stretch_frames
+        self.saturation = Saturation(config.gain_most)
         self.begun = False
         self.frames: deque[tuple[int, _Frame]] = deque()  # by frame number within the shot
         self.places: deque[int] = deque()  # all frames not yet given out, held ones too
@@ -240,18 +261,24 @@ class _Shot:
         self.carried: _Mean | None = None  # weighted forward mean of the last frame given out
         self.color: _Color | None = None  # last given out
 
-    def push(self, place: int, ab: Floats, lightness: Floats) -> list[_Color]:
+    def push(self, place: int, chroma: Chroma) -> list[_Color]:
         """Take a frame; give what is finished."""
-        a, b = (np.ascontiguousarray(plane) for plane in ab)
+        a, b = (np.ascontiguousarray(plane) for plane in chroma.ab[0].numpy())
+        lightness = chroma.lightness[0, 0].numpy()
         alone = _Mean(a, b, np.ones(a.shape, np.float32))
-        frame = _Frame(a, b, lightness, _gray(lightness), _grain(lightness), alone)
+        frame = _Frame(a, b, lightness, as_gray(lightness), grain(lightness), alone)
+        if chroma.sure is not None and bool(chroma.sure.any()):
+            frame.sure = chroma.sure[0, 0].numpy()
+            frame.worth = 1 + np.float32(self.config.sure_weight - 1) * frame.sure
+            alone.count = frame.worth
         if self.last is not None:
             if self.last.lightness.shape != lightness.shape:
                 raise ValueError(
                     f"color of a shot changes its size from {self.last.lightness.shape} to "
                     f"{lightness.shape}"
                 )
-            self._link(self.last, frame)
+            flow = chroma.flow
+            self._link(self.last, frame, None if flow is None else flow[0].numpy())
         self.begun, self.last = True, frame
         self.frames.append((place, frame))
         self.places.append(place)
@@ -264,35 +291,50 @@ class _Shot:
 
     def rest(self) -> list[_Color]:
         """What is left at the end of the shot."""
-        return self._finish(self.places[-1] + 1) if self.places else []
+        return self._finish(self.places[-1] + 1, ended=True) if self.places else []
 
-    def _link(self, before: _Frame, frame: _Frame) -> None:
+    def _link(self, before: _Frame, frame: _Frame, flow: Floats | None) -> None:
         """Carry the forward mean on, and remember how to come back."""
         config = self.config
-        before.onward = dis_flow(before.gray, frame.gray, cast(FlowPreset, config.flow))
+        if flow is None:
+            before.onward = dis_flow(before.gray, frame.gray, cast(FlowPreset, config.flow))
+        else:
+            before.onward = np.ascontiguousarray(flow.transpose(1, 2, 0))
         frame.back = invert_flow(before.onward, rounds=2)
         noise = max(before.noise, frame.noise)
         tau = min(config.tau_most, max(config.tau, config.noise_factor * noise))
         moved, lightness = before.mean.moved(frame.back, before.lightness, self._single)
-        frame.back_trust = _trust(frame.lightness, lightness, tau, config.pulse)
-        frame.mean = self._add(frame, frame.back_trust, moved, None)
+        frame.back_trust = agreement(frame.lightness, lightness, tau, config.pulse)
+        frame.mean = self._add(frame, frame.back_trust, moved, frame.worth)
         ahead = warp(frame.lightness[..., None], before.onward)[..., 0]
-        before.trust = _trust(before.lightness, ahead, tau, config.pulse)
+        before.trust = agreement(before.lightness, ahead, tau, config.pulse)
 
     def _window(self, place: int) -> list[_Color]:
         """Finish a window if `place` is the last frame looked at for it."""
         end = place + 1 - self.config.lookahead_frames
-        return self._finish(end) if end > 0 and end % self.config.window_frames == 0 else []
+        return self._finish(end) if end > 0 and end % self._window_frames == 0 else []
 
-    def _finish(self, end: int) -> list[_Color]:
-        """Give out all frames before number `end`."""
-        frames = [frame for _, frame in self.frames]
-        count = sum(place < end for place, _ in self.frames)
-        weights: list[Floats | None] = [None] * len(frames)
+    def _finish(self, end: int, *, ended: bool = False) -> list[_Color]:
+        """Give out all frames before number `end`, stretch by stretch."""
+        length, lookahead = self.config.stretch_frames, self.config.lookahead_frames
+        colors = []
+        while self.places and self.places[0] < end:
+            stop = (self.places[0] // length + 1) * length
+            known = stop + lookahead
+            if ended and end <= known:
+                stop = end  # all that is left sees the same frames: to the end of the shot
+            colors += self._stretch(stop, known)
+        return colors
+
+    def _stretch(self, stop: int, known: int) -> list[_Color]:
+        """Give out all frames before number `stop`, seeing those before `known`."""
+        frames = [frame for place, frame in self.frames if place < known]
+        count = sum(place < stop for place, _ in self.frames)
+        weights = [frame.worth for frame in frames]
         backward = self._backward(frames, weights)
         forward = [frame.mean for frame in frames]
         if not self._single:
-            both = (_join(*all_, None) for all_ in zip(frames, forward, backward, strict=True))
+            both = (_join(*all_) for all_ in zip(frames, forward, backward, weights, strict=True))
             weights = [self._weight(frame, mean) for frame, mean in zip(frames, both, strict=True)]
             backward = self._backward(frames, weights)
             forward = self._forward(frames[:count], weights)
@@ -301,11 +343,16 @@ class _Shot:
             place, frame = self.frames.popleft()
             means = forward[i], backward[i]
             if not self._single:
-                means = self._sides(frame, *means)
+                means = self._sides(frame, weights[i], *means)
             joined = _join(frame, *means, weights[i])
-            steady[place] = _Color(np.stack((joined.a, joined.b)), frame.lightness)
+            ab = np.stack((joined.a, joined.b))
+            ab = self.saturation.restore(np.stack((frame.a, frame.b)), ab)
+            if frame.sure is not None:
+                keep = frame.sure**_SURE_POWER
+                ab += keep * (np.stack((frame.a, frame.b)) - ab)
+            steady[place] = _Color(ab, frame.lightness)
         colors = []
-        while self.places and self.places[0] < end:
+        while self.places and self.places[0] < stop:
             place = self.places.popleft()
             self.color = steady.get(place, self.color)
             assert self.color is not None, "a shot does not begin with a held frame"
@@ -324,7 +371,10 @@ class _Shot:
             share = 1 / count
         else:
             count += weight
-            np.minimum(count, most, out=count)
+            # a person's color makes the mean heavier, not shorter
+            np.minimum(
+                count, most if frame.sure is None else most * np.maximum(weight, 1), out=count
+            )
             share = weight / count
         a = moved.a + share * (frame.a - moved.a)
         b = moved.b + share * (frame.b - moved.b)
@@ -337,7 +387,7 @@ class _Shot:
             if not means or frame.onward is None or frame.trust is None:
                 means.append(_Mean(frame.a, frame.b, _own(frame, weight)))
             else:
-                cubic = self._single or weight is not None
+                cubic = self._single or weight is not frame.worth
                 moved, _ = means[-1].moved(frame.onward, frame.lightness, cubic)
                 means.append(self._add(frame, frame.trust, moved, weight))
         return means[::-1]
@@ -354,7 +404,9 @@ class _Shot:
             means.append(self.carried)
         return means
 
-    def _sides(self, frame: _Frame, forward: _Mean, backward: _Mean) -> tuple[_Mean, _Mean]:
+    def _sides(
+        self, frame: _Frame, weight: Floats | None, forward: _Mean, backward: _Mean
+    ) -> tuple[_Mean, _Mean]:
         """Where past and future disagree, the one that the frame resembles counts.
 
         So that color which changes for good does so at once and not over two windows of a mean.
@@ -367,7 +419,10 @@ class _Shot:
             strange *= apart
             strange += np.float32(1)
             # never fewer than the frame's own sample, which is in both
-            means.append(_Mean(mean.a, mean.b, np.maximum(mean.count / strange, np.float32(1))))
+            least: Floats | np.float32 = np.float32(1)
+            if frame.sure is not None and weight is not None:
+                least = np.maximum(weight, least)
+            means.append(_Mean(mean.a, mean.b, np.maximum(mean.count / strange, least)))
         return means[0], means[1]
 
     def _weight(self, frame: _Frame, mean: _Mean) -> Floats:
@@ -375,7 +430,10 @@ class _Shot:
         away = _distance(mean, frame.a, frame.b)
         away *= np.float32(1 / self.config.outlier**2)
         away += np.float32(1)
-        return np.reciprocal(away, out=away)
+        np.reciprocal(away, out=away)
+        if frame.sure is not None:
+            away += frame.sure * (np.float32(self.config.sure_weight) - away)
+        return away
 
 
 def _distance(mean: _Mean, a: Floats, b: Floats) -> Floats:
@@ -405,32 +463,3 @@ def _join(frame: _Frame, forward: _Mean, backward: _Mean, weight: Floats | None)
         first * forward.b + second * backward.b - itself * frame.b,
         total,
     )
-
-
-def _trust(lightness: Floats, moved: Floats, tau: float, pulse: float) -> Floats:
-    """(h, w) in 0..1: whether what was moved here is the same thing."""
-    difference = lightness - moved
-    exposure = float(np.median(difference[::4, ::4]))
-    difference -= np.float32(min(pulse, max(-pulse, exposure)))
-    window = (_GATE_WINDOW_PX, _GATE_WINDOW_PX)
-    np.abs(difference, out=difference)
-    smooth = cast(Floats, cv2.blur(difference, window, borderType=cv2.BORDER_REPLICATE))
-    return np.exp(smooth * smooth * np.float32(-0.5 / tau**2))
-
-
-def _gray(lightness: Floats) -> Bytes:
-    return np.clip(np.rint(lightness * np.float32(2.55)), 0, 255).astype(np.uint8)
-
-
-@functools.cache
-def _noise_kernel() -> npt.NDArray[Any]:
-    return np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32) / 6
-
-
-def _grain(lightness: Floats) -> float:
-    """Standard deviation of the noise: Immerkaer's mask, with a median that texture moves little.
-
-    Reference: Immerkaer, Fast noise variance estimation, CVIU 1996.
-    """
-    response = cast(Floats, cv2.filter2D(lightness, -1, _noise_kernel()))
-    return float(np.median(np.abs(response[::2, ::2]))) / 0.6745

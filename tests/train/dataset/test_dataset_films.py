@@ -16,7 +16,7 @@ from made_films import (
 from vidcolor.records import VideoInfo
 from vidcolor.train.dataset.crop import Boxes
 from vidcolor.train.dataset.frames import upright_area, upright_boxes
-from vidcolor.train.dataset.letterbox import Bars
+from vidcolor.ops.letterbox import Bars
 from vidcolor.train.dataset.report import DROPPED, report_table
 
 

@@ -9,10 +9,13 @@ from vidcolor.color.measure.compare import (
     Quality,
 )
 from vidcolor.color.measure.motion import (
+    Consistency,
     chroma_instability,
     color_consistency,
+    histograms,
     jensen_shannon,
     visible,
+    warping_error,
 )
 from vidcolor.color.measure.perceptual import lpips_distance
 from vidcolor.color.measure.pictures import (
@@ -27,6 +30,7 @@ from vidcolor.color.measure.pictures import (
 __all__ = [
     "BEST_PSNR",
     "Comparison",
+    "Consistency",
     "LabPicture",
     "Level",
     "Perceptual",
@@ -36,10 +40,12 @@ __all__ = [
     "colorfulness",
     "colorfulness_difference",
     "delta_e_2000",
+    "histograms",
     "jensen_shannon",
     "lpips_distance",
     "mean_chroma",
     "psnr",
     "ssim",
     "visible",
+    "warping_error",
 ]

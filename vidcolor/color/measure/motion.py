@@ -13,7 +13,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["chroma_instability", "color_consistency", "jensen_shannon", "visible"]
+__all__ = [
+    "Consistency",
+    "chroma_instability",
+    "color_consistency",
+    "histograms",
+    "jensen_shannon",
+    "visible",
+    "warping_error",
+]
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.floating[Any]]
@@ -31,13 +39,62 @@ def jensen_shannon(p: Floats, q: Floats) -> float:
     return (relative(p) + relative(q)) / 2
 
 
-def color_consistency(frames: Iterable[Array]) -> float:
-    """Color distribution consistency (CDC) of a shot: lower is steadier.
+def histograms(frame: Array) -> Floats:
+    """Share of the pixels that has each code, channel by channel.
+
+    Args:
+        frame: (H, W, C) uint8, or (H, W) for a single channel.
+
+    Returns:
+        (C, 256) float64, rows sum to one.
+    """
+    channels = frame.reshape(-1, frame.shape[2]).T if frame.ndim == 3 else frame.reshape(1, -1)
+    counts = [np.bincount(channel, minlength=256) for channel in channels]
+    return np.stack(counts) / channels.shape[1]
+
+
+class Consistency:
+    """Color distribution consistency (CDC) of frames as they come: lower is steadier.
 
     Mean over R, G, B and over frame distances 1, 2 and 4 of the mean divergence between the
-    256-bin histograms of two frames. Its goal is the truth's own value, not 0.
+    256-bin histograms of two frames. Its goal is the truth's own value, not 0. Four histograms
+    are kept.
 
     Reference: Liu et al., Temporally consistent video colorization, CVM 2024, arXiv 2110.04562.
+    """
+
+    def __init__(self) -> None:
+        self._recent: deque[Floats] = deque(maxlen=max(_STEPS))
+        self._sums = dict.fromkeys(_STEPS, 0.0)
+        self._counts = dict.fromkeys(_STEPS, 0)
+
+    def cut(self) -> None:
+        """What follows is not compared with what was."""
+        self._recent.clear()
+
+    def push(self, histogram: Floats) -> None:
+        """Take the `histograms` of a frame."""
+        for step in _STEPS:
+            if len(self._recent) >= step:
+                pairs = zip(histogram, self._recent[-step], strict=True)
+                self._sums[step] += sum(jensen_shannon(p, q) for p, q in pairs) / len(histogram)
+                self._counts[step] += 1
+        self._recent.append(histogram)
+
+    def merge(self, other: Consistency) -> None:
+        """Count the pairs that `other` has seen too."""
+        for step in _STEPS:
+            self._sums[step] += other._sums[step]
+            self._counts[step] += other._counts[step]
+
+    def value(self) -> float:
+        """The mean over the distances that there were pairs for; nan before the second frame."""
+        means = [self._sums[step] / self._counts[step] for step in _STEPS if self._counts[step]]
+        return float(np.mean(means)) if means else math.nan
+
+
+def color_consistency(frames: Iterable[Array]) -> float:
+    """Color distribution consistency (CDC) of a shot, see `Consistency`.
 
     Args:
         frames: (H, W, 3) uint8 each; read once, four histograms are kept.
@@ -45,20 +102,10 @@ def color_consistency(frames: Iterable[Array]) -> float:
     Returns:
         The mean over the distances that the shot is long enough for; nan for a single frame.
     """
-    recent: deque[Floats] = deque(maxlen=max(_STEPS))
-    sums, counts = dict.fromkeys(_STEPS, 0.0), dict.fromkeys(_STEPS, 0)
+    measured = Consistency()
     for frame in frames:
-        histogram = np.stack(
-            [np.bincount(frame[..., c].ravel(), minlength=256) for c in range(3)]
-        ) / (frame.shape[0] * frame.shape[1])
-        for step in _STEPS:
-            if len(recent) >= step:
-                pairs = zip(histogram, recent[-step], strict=True)
-                sums[step] += sum(jensen_shannon(p, q) for p, q in pairs) / 3
-                counts[step] += 1
-        recent.append(histogram)
-    means = [sums[step] / counts[step] for step in _STEPS if counts[step]]
-    return float(np.mean(means)) if means else math.nan
+        measured.push(histograms(frame))
+    return measured.value()
 
 
 def chroma_instability(
@@ -74,8 +121,28 @@ def chroma_instability(
     Returns:
         a*b* units, averaged over all pixels, hidden ones counting as 0. True film has 0.15-0.7.
     """
-    distance = np.linalg.norm(ab - moved, axis=-1)
+    distance = np.hypot(ab[..., 0] - moved[..., 0], ab[..., 1] - moved[..., 1])
     return float(np.mean(distance if visible is None else distance * visible))
+
+
+def warping_error(frame: Floats, moved: Floats, visible: npt.NDArray[np.bool_]) -> float:
+    """Mean squared difference between a frame and the next one moved onto it, where it is visible.
+
+    Reference: Lai et al., Learning blind video temporal consistency, ECCV 2018.
+
+    Args:
+        frame: (H, W, C) in 0..1.
+        moved: (H, W, C) of the next frame, warped along motion.
+        visible: (H, W) where motion is known, see `visible`.
+
+    Returns:
+        The sum over visible pixels and channels by their number; 0 where nothing is visible.
+    """
+    count = int(np.count_nonzero(visible)) * frame.shape[2]
+    if not count:
+        return 0.0
+    squares = np.square(frame - moved).sum(axis=-1, dtype=np.float64)
+    return float(np.sum(squares * visible) / count)
 
 
 def visible(flow: Floats, back: Floats) -> npt.NDArray[np.bool_]:
@@ -89,7 +156,7 @@ def visible(flow: Floats, back: Floats) -> npt.NDArray[np.bool_]:
         back: (H, W, 2) the next frame's flow to this one, warped onto this one.
 
     Returns:
-        (H, W) bool.
+        (H, W) bool. The slopes of motion are central differences, one-sided at the border.
     """
 
     def size(x: Floats) -> Floats:

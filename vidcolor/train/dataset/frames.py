@@ -13,10 +13,10 @@ import torch
 
 from vidcolor.io.color_frames import ColorReader
 from vidcolor.ops.boxes import Upright
+from vidcolor.ops.letterbox import BarFinder, Bars, Borders
 from vidcolor.records import Detected, VideoInfo
 from vidcolor.train.dataset.config import BuildConfig
 from vidcolor.train.dataset.crop import Boxes, Crop
-from vidcolor.train.dataset.letterbox import BarFinder, Bars, Borders
 from vidcolor.train.dataset.look import lab_thumb, spread, verdict
 
 __all__ = ["Frame", "FrameChooser", "upright_area", "upright_boxes"]

@@ -16,11 +16,11 @@ import numpy.typing as npt
 from vidcolor.errors import MediaError
 from vidcolor.io.color_frames import read_picture, resize
 from vidcolor.io.image import EXTENSIONS, still_frame
+from vidcolor.ops.letterbox import BarFinder, Bars
 from vidcolor.stages.base import Detect
 from vidcolor.train.dataset.coco import CocoBoxes
 from vidcolor.train.dataset.config import BuildConfig
 from vidcolor.train.dataset.crop import Boxes, Crop
-from vidcolor.train.dataset.letterbox import BarFinder, Bars
 from vidcolor.train.dataset.look import verdict
 from vidcolor.train.dataset.sources import Source
 from vidcolor.train.dataset.stored import keep

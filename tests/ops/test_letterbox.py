@@ -3,7 +3,7 @@ import pytest
 from made_films import letterboxed, scene, shot
 
 from vidcolor.records import ColorSpec
-from vidcolor.train.dataset.letterbox import BarFinder, Bars, Borders
+from vidcolor.ops.letterbox import BarFinder, Bars, Borders
 
 LIMITED = ColorSpec("bt709", full_range=False)
 SIZE = (120, 160)

@@ -1,0 +1,165 @@
+"""Where in a film: by frame, by time, or by presentation time."""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from dataclasses import dataclass
+from fractions import Fraction
+
+from vidcolor.errors import ConfigError, GuidanceError
+
+__all__ = ["FrameTimes", "Moment"]
+
+
+@dataclass(frozen=True, slots=True)
+class FrameTimes:
+    """When the frames of a film are shown.
+
+    Attributes:
+        pts: Of every frame, in order, in units of `time_base`.
+        time_base: Seconds of one pts unit.
+    """
+
+    pts: tuple[int, ...]
+    time_base: Fraction
+
+    def __post_init__(self) -> None:
+        if not self.pts:
+            raise ValueError("a film without frames has no times")
+        if any(b <= a for a, b in zip(self.pts, self.pts[1:], strict=False)):
+            raise ValueError("pts must rise from frame to frame")
+
+    @classmethod
+    def even(cls, count: int, rate: Fraction, time_base: Fraction, start: int = 0) -> FrameTimes:
+        """Times of a film of which only the rate is known.
+
+        Args:
+            count: Its frames.
+            rate: Frames a second.
+            time_base: Seconds of one pts unit.
+            start: pts of the first frame.
+        """
+        step = 1 / (rate * time_base)
+        return cls(tuple(start + round(n * step) for n in range(count)), time_base)
+
+    def __len__(self) -> int:
+        return len(self.pts)
+
+    def seconds(self, frame: int) -> Fraction:
+        """Seconds from the first frame to frame number `frame`."""
+        return (self.pts[frame] - self.pts[0]) * self.time_base
+
+    def at(self, seconds: Fraction) -> int | None:
+        """Number of the frame shown `seconds` after the first one; None outside the film.
+
+        The last frame is taken to be shown as long as the one before it. A time that was rounded
+        to a thousandth of a second still finds the frame that begins there.
+        """
+        place = self.pts[0] + (seconds + Fraction(1, 2000)) / self.time_base
+        last = self.pts[-1] - self.pts[-2] if len(self.pts) > 1 else 1 / self.time_base
+        if seconds < 0 or place >= self.pts[-1] + max(last, 1):
+            return None
+        return bisect_right(self.pts, place) - 1
+
+    def number(self, pts: int) -> int | None:
+        """Number of the frame with this very pts, None if no frame has it."""
+        at = bisect_left(self.pts, pts)
+        return at if at < len(self.pts) and self.pts[at] == pts else None
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """A position in a film, given in one of three ways.
+
+    Attributes:
+        frame: Number of the frame, counted from 0 through the whole film.
+        time: Seconds from the first frame, as a number or as text: "3.2", "1:02:03.4".
+        pts: Presentation time of the frame, in units of the film's time base.
+    """
+
+    frame: int | None = None
+    time: str | float | None = None
+    pts: int | None = None
+
+    def __post_init__(self) -> None:
+        given = [name for name in ("frame", "time", "pts") if getattr(self, name) is not None]
+        if len(given) != 1:
+            what = "none is given" if not given else f"{' and '.join(given)} are given"
+            raise ConfigError(f"exactly one of frame, time and pts says where; {what}")
+        if self.frame is not None and self.frame < 0:
+            raise ConfigError(f"frame must be 0 or more, not {self.frame}")
+        if self.time is not None:
+            parse_time(self.time)
+
+    @property
+    def text(self) -> str:
+        """As a person would write it, for messages."""
+        if self.frame is not None:
+            return f"frame {self.frame}"
+        return f"time {self.time}" if self.time is not None else f"pts {self.pts}"
+
+    def number(self, times: FrameTimes, where: str = "") -> int:
+        """Number of the frame that is meant.
+
+        Args:
+            times: Of the film.
+            where: What to call the place in messages (`hints.json: hints[2]`).
+
+        Raises:
+            GuidanceError: If it lies outside the film, or no frame has the pts.
+        """
+        head = f"{where}: " if where else ""
+        count = len(times)
+        if self.frame is not None:
+            if self.frame >= count:
+                raise GuidanceError(
+                    f"{head}frame {self.frame} lies behind the end; "
+                    f"the film has frames 0 to {count - 1}"
+                )
+            return self.frame
+        if self.time is not None:
+            found = times.at(parse_time(self.time))
+            if found is None:
+                end = float(times.seconds(count - 1))
+                raise GuidanceError(
+                    f"{head}time {self.time} lies outside the film; "
+                    f"its last frame begins at {end:.3f} s"
+                )
+            return found
+        assert self.pts is not None
+        found = times.number(self.pts)
+        if found is None:
+            near = min(times.pts, key=lambda pts: abs(pts - (self.pts or 0)))
+            raise GuidanceError(f"{head}no frame has pts {self.pts}; the nearest one has {near}")
+        return found
+
+    def resolve(self, times: FrameTimes, where: str = "") -> int:
+        """The pts of the frame that is meant.
+
+        Args:
+            times: Of the film.
+            where: What to call the place in messages.
+
+        Raises:
+            GuidanceError: If it lies outside the film, or no frame has the pts.
+        """
+        return times.pts[self.number(times, where)]
+
+
+def parse_time(value: str | float) -> Fraction:
+    """Seconds of "3.2", "2:03.4", "1:02:03.4" or a number, exactly as written.
+
+    Raises:
+        ConfigError: If it is no time.
+    """
+    parts = value.strip().split(":") if isinstance(value, str) else [repr(float(value))]
+    try:
+        numbers = [Fraction(part) for part in parts]
+    except (ValueError, ZeroDivisionError):
+        numbers = []
+    whole = all(part.isdigit() for part in parts[:-1])
+    plain = not any(mark in part for part in parts for mark in "/_")
+    fits = all(number < 60 for number in numbers[1:])
+    if not (1 <= len(numbers) <= 3 and whole and plain and fits and numbers[-1] >= 0):
+        raise ConfigError(f"time {value!r} is none; write seconds (3.2) or 1:02:03.4")
+    return sum((number * 60**i for i, number in enumerate(reversed(numbers))), Fraction(0))

@@ -1,0 +1,199 @@
+"""What a person says about colors, found out before the line runs.
+
+Hints and references know the color of some frames; for the others it has to be found, from both
+sides in time. That is done by passes over the film before it is colored, which keep small planes
+only; the line then finds what is known by the pts of its frames.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from vidcolor.build import Guidance, choose_device, load_describer
+from vidcolor.color.grade import GradeConfig
+from vidcolor.config import Config
+from vidcolor.guidance.hints import FilmHints, place, read_hints
+from vidcolor.guidance.layers import LayerStore
+from vidcolor.guidance.moment import FrameTimes
+from vidcolor.guidance.references import Reference, list_references, load_references
+from vidcolor.guidance.script import ColorScript
+from vidcolor.guidance.solve_hints import solve_hints
+from vidcolor.guidance.solve_references import solve_references
+from vidcolor.guidance.tracks import TracksFile, load_tracks
+from vidcolor.pipeline import Pipeline
+from vidcolor.records import FrameBatch, VideoInfo
+
+__all__ = ["Film", "Said", "find_guidance", "read_said"]
+
+Frames = Callable[[], contextlib.AbstractContextManager[Iterable[FrameBatch]]]
+"""Opens a film (or a part of it) and gives its batches."""
+
+
+@dataclass(frozen=True, slots=True)
+class Film:
+    """What is to be colored, as often as it has to be read.
+
+    Attributes:
+        open: Reads what is to be colored.
+        line: A line whose `shots` and `follow` find the shots and tracks that the film will be
+            colored with.
+        whole: Reads the whole film, in which frames are counted, if only a part is colored.
+    """
+
+    open: Frames
+    line: Pipeline
+    whole: Frames | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a person said about a film, read and checked as far as files can be by themselves.
+
+    Attributes:
+        hints: Colors of places.
+        references: Pictures.
+        silent: Numbers of shots in which references have no say.
+        tracks: Which tracks are one object.
+        shot_grades: Grade of single shots, by number.
+        track_grades: Grade of single tracks, by id.
+        folder: Where the paths of looks begin.
+    """
+
+    hints: FilmHints = field(default_factory=FilmHints)
+    references: tuple[Reference, ...] = ()
+    silent: frozenset[int] = frozenset()
+    tracks: TracksFile | None = None
+    shot_grades: Mapping[int, GradeConfig] = field(default_factory=dict)
+    track_grades: Mapping[int, GradeConfig] = field(default_factory=dict)
+    folder: Path = field(default_factory=Path)
+
+    @property
+    def passes(self) -> int:
+        """How often the film is read before it is colored."""
+        return self.timed + bool(self.hints) + bool(self.references)
+
+    @property
+    def timed(self) -> bool:
+        """Whether something has a place in the film."""
+        placed = any(one.entry.moment is not None for one in self.references)
+        return bool(self.hints) or placed
+
+
+def read_said(config: Config, script: ColorScript | None = None, path: Path | None = None) -> Said:
+    """Read the files that settings and a color script name.
+
+    Args:
+        config: Its `guidance` names files.
+        script: Says more.
+        path: The file of the script.
+
+    Raises:
+        GuidanceError: If a file is missing or not as it should be.
+    """
+    files = config.guidance
+    hints = FilmHints() if files.hints is None else read_hints(Path(files.hints))
+    references = load_references(list_references(files.references))
+    tracks = None if files.tracks is None else load_tracks(files.tracks)
+    if script is None or path is None:
+        return Said(hints, references, tracks=tracks)
+    return Said(
+        hints + FilmHints.of(script.hints, f"{path}: hints"),
+        references + load_references(script.references, path.parent),
+        frozenset(shot.number for shot in script.shots if not shot.references),
+        tracks or (script.tracks_file() if script.tracks else None),
+        {shot.number: shot.grade for shot in script.shots},
+        script.grades_of_tracks(),
+        path.parent,
+    )
+
+
+@contextlib.contextmanager
+def find_guidance(
+    film: Film, said: Said, config: Config, progress: Callable[[int], None]
+) -> Iterator[Guidance]:
+    """Find what hints and references mean for all frames; kept in files until the context ends.
+
+    Args:
+        film: What is to be colored.
+        said: What a person said.
+        config: How hints spread and references are matched.
+        progress: Told of the frames of every pass.
+
+    Raises:
+        GuidanceError: If something that was said does not fit the film.
+    """
+    guidance = Guidance(
+        tracks=said.tracks,
+        shot_grades=said.shot_grades,
+        track_grades=said.track_grades,
+        folder=said.folder,
+    )
+    look = _look(film, progress) if said.timed else None
+    with contextlib.ExitStack() as stack:
+        if said.references:
+            store = stack.enter_context(LayerStore())
+            model = load_describer(choose_device(config.device))
+            with film.open() as frames:
+                shots = film.line.shots(_told(frames, progress))
+                solve_references(
+                    (batch for batch in shots if batch.shot not in said.silent),
+                    said.references,
+                    model,
+                    config.references,
+                    store,
+                    look.times if look else None,
+                )
+            guidance = replace(guidance, references=store)
+        if said.hints:
+            assert look is not None
+            placed = place(said.hints, look.times, look.info)
+            touched = placed.touched(look.first_pts)
+            store = stack.enter_context(LayerStore())
+            with film.open() as frames:
+                shots = film.line.shots(_told(frames, progress))
+                tracked = film.line.follow(batch for batch in shots if batch.shot in touched)
+                pins = solve_hints(tracked, placed, config.hints, store)
+            asked = frozenset(placed.frames)
+            guidance = replace(guidance, hints=store, asked=asked, pins=pins)
+        yield guidance
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """What has to be known of a film before anything can be placed in it.
+
+    Attributes:
+        times: Of all its frames.
+        info: What they share.
+        first_pts: pts of the first frame of every shot of the part that is to be colored.
+    """
+
+    times: FrameTimes
+    info: VideoInfo
+    first_pts: tuple[int, ...]
+
+
+def _look(film: Film, progress: Callable[[int], None]) -> _Look:
+    pts: list[int] = []
+    firsts: list[int] = []
+    info = None
+    with film.open() as frames:
+        for batch in film.line.shots(_told(frames, progress)):
+            pts += batch.pts
+            info = batch.info
+            if batch.start == 0:
+                firsts.append(batch.pts[0])
+    assert info is not None, "a film without frames is refused when it is opened"
+    if film.whole is not None:
+        with film.whole() as frames:
+            pts = [one for batch in frames for one in batch.pts]
+    return _Look(FrameTimes(tuple(pts), info.time_base), info, tuple(firsts))
+
+
+def _told(batches: Iterable[FrameBatch], progress: Callable[[int], None]) -> Iterator[FrameBatch]:
+    for batch in batches:
+        progress(len(batch))
+        yield batch

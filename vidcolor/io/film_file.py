@@ -1,0 +1,216 @@
+"""The file of a colored film: packets of the picture, wherever they come from, and all the rest."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import av
+import av.error
+
+from vidcolor.color.compose import ComposeConfig
+from vidcolor.errors import MediaError
+from vidcolor.io.codecs import Encoding
+from vidcolor.io.matroska import TrackNotes, display_size, note_tracks
+from vidcolor.io.picture import PictureEncoder
+from vidcolor.io.source import as_time, file_url, reason
+from vidcolor.io.streams import OtherStreams
+from vidcolor.io.target import Target
+from vidcolor.records import VideoInfo
+
+__all__ = ["FilmFile", "open_encoder"]
+
+_log = logging.getLogger(__name__)
+
+_LONGEST_REORDER_S = 60
+
+
+class FilmFile:
+    """The open output: whoever has packets of the picture writes them here.
+
+    The packets come from `encoder`, or were made earlier by another encoder with the same
+    settings and the same header. Packets of the other streams are copied in between, as they
+    become due.
+
+    Attributes:
+        encoder: The picture's, in this very file.
+        shift: Ticks to take off the source's pts, so that the part begins at 0.
+        reached: Time of the last frame written, in the source's clock.
+        damage: What was wrong with the source's other streams, once the file is finished.
+
+    Args:
+        path: The output as the user named it, for messages.
+        temporary: The file that is written.
+        encoding: Of the picture.
+        info: Of the frames.
+        compose: How color is laid beside luma.
+        source: The film from which the rest is copied; None copies nothing.
+        span: `(start, duration)` in seconds of the part.
+
+    Raises:
+        MediaError: If encoder, container and film do not go together, or the source is unreadable.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        temporary: Path,
+        encoding: Encoding,
+        info: VideoInfo,
+        compose: ComposeConfig,
+        source: Path | None,
+        span: tuple[float | None, float | None] = (None, None),
+    ) -> None:
+        self._encoding, self._info, self._compose = encoding, info, compose
+        self._path, self._temporary = path, temporary
+        self._others: OtherStreams | None = None
+        self._out: Any = None
+        self.shift = 0
+        self.reached = Fraction(0)
+        self.damage: MediaError | None = None
+        try:
+            if source is not None:
+                self._others = OtherStreams(source, encoding.container, *span)
+                self.shift = self._others.span.ticks(info.time_base)
+            self._open()
+        except BaseException:
+            self._close(quietly=True)
+            raise
+
+    def _open(self) -> None:
+        others = self._others
+        options = {} if others is None else others.container_options
+
+        def add_picture() -> Any:
+            self.encoder = PictureEncoder(self._out, self._encoding, self._info, self._compose)
+            return self.encoder.stream
+
+        try:
+            self._out = av.open(
+                file_url(self._temporary),
+                "w",
+                format=self._encoding.container,
+                container_options=options,
+            )
+            if others is None:
+                add_picture()
+            else:
+                others.add_to(self._out, add_picture)
+            self._out.start_encoding()
+        except (av.error.FFmpegError, ValueError, OSError) as error:
+            if isinstance(error, MediaError):
+                raise
+            raise _refused(self._path, self._encoding, self._info, error) from error
+
+    def write(self, packets: Iterable[Any], reached: Fraction) -> None:
+        """Write packets of the picture, and what of the other streams is due by then.
+
+        Args:
+            packets: In the order of decoding, in a clock lowered by `shift`.
+            reached: Time of the last frame that went into them, in the source's clock.
+        """
+        longest = _LONGEST_REORDER_S / self._info.time_base
+        for packet in packets:
+            if packet.pts is not None and not 0 <= packet.pts - (packet.dts or 0) <= longest:
+                packet.dts = packet.pts  # x265 leaves it to chance in films of one or two frames
+            if self._others is not None and packet.dts is not None:
+                due = (packet.dts + self.shift) * Fraction(packet.time_base)
+                self._others.write_until(self._out, due)
+            self._out.mux(packet)
+        self.reached = reached
+
+    def finish(self, early: bool = False) -> None:
+        """Write the rest and close; `early`: of the other streams only what is due."""
+        if self._others is not None:
+            self._others.write_until(self._out, self.reached if early else None)
+            self.damage = self._others.damage
+        notes = self._notes()
+        self._close(quietly=False)
+        if notes is not None and not note_tracks(self._temporary, notes):
+            _log.warning("%s: no room in its header for pixel aspect or delay of sound", self._path)
+
+    def land(self, target: Target, frames: int, keep_partial: bool) -> None:
+        """Give the finished file its name.
+
+        Raises:
+            MediaError: If that fails, or the source's other streams were damaged; what was copied
+                up to there is then kept under another name if `keep_partial`.
+        """
+        if self.damage is None:
+            target.land()
+            return
+        if keep_partial:
+            self.land_partial(target, frames)
+        raise self.damage
+
+    def land_partial(self, target: Target, frames: int) -> None:
+        """Give the finished file a name that says that something is missing."""
+        name = target.land_partial()
+        _log.warning("%s: kept %d frames, up to %s", name, frames, as_time(self.reached))
+
+    def _notes(self) -> TrackNotes | None:
+        """What must be added to the header of a Matroska file."""
+        if self._encoding.container != "matroska":
+            return None
+        info = self._info
+        display = display_size(info.width, info.height, info.sample_aspect)
+        delays = {} if self._others is None else self._others.delays()
+        if display is None and not delays:
+            return None
+        tracks = [s.index for s in self._out.streams if s.type != "attachment"]
+        numbers = {index: number for number, index in enumerate(tracks, 1)}
+        picture = numbers[self.encoder.stream.index]
+        return TrackNotes(picture, display, {numbers[i]: d for i, d in delays.items()})
+
+    def _close(self, quietly: bool) -> None:
+        out, self._out = self._out, None
+        others, self._others = self._others, None
+        try:
+            if out is not None:
+                out.close()
+        except (av.error.FFmpegError, ValueError, OSError):
+            if not quietly:
+                raise
+        finally:
+            if others is not None:
+                others.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._close(quietly=True)
+
+
+def open_encoder(
+    path: Path, out: Any, encoding: Encoding, info: VideoInfo, compose: ComposeConfig
+) -> PictureEncoder:
+    """An encoder that is open, in a container that gets nothing else.
+
+    Raises:
+        MediaError: If encoder and film do not go together.
+    """
+    try:
+        encoder = PictureEncoder(out, encoding, info, compose)
+        out.start_encoding()
+    except (av.error.FFmpegError, ValueError, OSError) as error:
+        raise _refused(path, encoding, info, error) from error
+    return encoder
+
+
+def _refused(path: Path, encoding: Encoding, info: VideoInfo, error: BaseException) -> MediaError:
+    options = " ".join(f"{key}={value}" for key, value in encoding.options.items())
+    return MediaError(
+        f"{path}: {encoding.codec.encoder} cannot encode {info.width}x{info.height} "
+        f"{encoding.pix_fmt} into {encoding.extension[1:]} with {options or 'no options'} "
+        f"({reason(error)})"
+    )

@@ -1,0 +1,211 @@
+"""Segments in the making: colored frames in, a finished segment for each shot."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from vidcolor.errors import MediaError
+from vidcolor.io.encode import Order
+from vidcolor.io.encode_thread import EncodeThread
+from vidcolor.io.segment_file import Segment, SegmentFile
+from vidcolor.io.segment_order import reorder_depth
+from vidcolor.io.segments import SegmentStore
+from vidcolor.records import Colored
+
+__all__ = ["Piece", "SegmentWriter"]
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A segment that is to be made.
+
+    Attributes:
+        key: Its name.
+        shot: Number of the shot.
+        frames: How many there must be.
+    """
+
+    key: str
+    shot: int
+    frames: int
+
+
+class SegmentWriter:
+    """Consecutive shots, each encoded on its own, in one thread.
+
+    A segment is put into the store when its last frame is encoded and the file is on the disk.
+    When something fails, segments finished before stay.
+
+    Args:
+        store: Where they go.
+        pieces: The shots that will come, in order.
+
+    Raises:
+        MediaError: From `write` and on leaving, if encoding or the disk fails, or a shot has
+            another number of frames than announced.
+    """
+
+    def __init__(self, store: SegmentStore, pieces: Sequence[Piece]) -> None:
+        self._store, self._pieces = store, pieces
+        self._order = Order(store.info)
+        self._thread: EncodeThread | None = None
+
+    @property
+    def frames(self) -> int:
+        """Frames encoded so far."""
+        return 0 if self._thread is None else self._thread.frames
+
+    def __enter__(self) -> Self:
+        self._thread = EncodeThread(self._store.folder, _Sink(self._store, self._pieces))
+        return self
+
+    def write(self, colored: Colored) -> None:
+        """Hand over a batch; waits while the encoder is behind.
+
+        Raises:
+            MediaError: If something failed with a batch before this one.
+            ValueError: If the frames do not follow the ones before, or are of another size.
+        """
+        self._order.check(colored.frames)
+        assert self._thread is not None, "the writer is not open"
+        self._thread.put(colored)
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        assert self._thread is not None, "the writer is not open"
+        try:
+            if kind is None:
+                self._thread.finish()
+        finally:
+            self._thread.stop()
+
+
+class _Sink:
+    """Begins a segment with each shot and lands the one before."""
+
+    def __init__(self, store: SegmentStore, pieces: Iterable[Piece]) -> None:
+        self._store = store
+        self._pieces = iter(pieces)
+        self._open: _OpenSegment | None = None
+
+    def encode(self, colored: Colored, number: int) -> None:
+        shot = colored.frames.shot
+        if self._open is not None and self._open.piece.shot != shot:
+            self._land()
+        if self._open is None:
+            piece = next(self._pieces, None)
+            if piece is None or piece.shot != shot:
+                wanted = "no more" if piece is None else f"shot {piece.shot}"
+                raise RuntimeError(f"frames of shot {shot} came, {wanted} was announced")
+            self._open = _OpenSegment(self._store, piece)
+        self._open.encode(colored, number)
+
+    def finish(self, early: bool) -> None:
+        self._land()
+        missing = next(self._pieces, None)
+        if missing is not None:
+            raise _miscounted(self._store.output, missing, 0)
+
+    def _land(self) -> None:
+        if self._open is not None:
+            self._open.land()
+            self._open.close()
+        self._open = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._open is not None:
+            self._open.close()
+
+
+class _OpenSegment:
+    """An encoder of its own, and the file that takes its packets."""
+
+    def __init__(self, store: SegmentStore, piece: Piece) -> None:
+        self.piece, self._store = piece, store
+        self._times: list[int] = []
+        self._luma = 0
+        self._first_is_key = False
+        self._target = store.target(piece.key)
+        self._file: SegmentFile | None = None
+        self._out: Any = None
+        try:
+            self._file = SegmentFile(self._target.temporary)
+            self._out, self._encoder = store.open_encoder()
+        except BaseException:
+            self.close()
+            raise
+
+    def encode(self, colored: Colored, number: int) -> None:
+        frames = colored.frames
+        if len(self._times) == self.piece.frames:
+            raise _miscounted(self._store.output, self.piece, None)
+        self._luma = zlib.crc32(frames.luma[number].numpy().tobytes(), self._luma)
+        self._times.append(frames.pts[number])
+        self._write(self._encoder.encode(colored, number))
+
+    def land(self) -> None:
+        piece, times = self.piece, self._times
+        if len(times) != piece.frames:
+            raise _miscounted(self._store.output, piece, len(times))
+        self._write(self._encoder.flush())
+        assert self._file is not None
+        decoded = self._file.times
+        if sorted(decoded) != times or decoded[0] != times[0] or not self._first_is_key:
+            raise RuntimeError(
+                f"{self._store.encoding.codec.encoder} gave {len(decoded)} packets for "
+                f"{len(times)} frames, or did not begin with a key frame"
+            )
+        self._file.finish(
+            Segment(
+                key=piece.key,
+                first=times[0],
+                last=times[-1],
+                frames=len(times),
+                reorder=reorder_depth(decoded),
+                luma=self._luma,
+                header=self._encoder.header.hex(),
+                encoder=self._store.encoder,
+            )
+        )
+        self._target.land()
+
+    def close(self) -> None:
+        """Drop what has not landed."""
+        if self._file is not None:
+            self._file.close()
+        if self._out is not None:
+            self._out.close()
+        self._out = None
+        self._target.discard()
+
+    def _write(self, packets: Iterable[Any]) -> None:
+        assert self._file is not None
+        for packet in packets:
+            if not self._file.times:
+                self._first_is_key = bool(packet.is_keyframe)
+            self._file.write(packet.pts, bool(packet.is_keyframe), bytes(packet))
+
+
+def _miscounted(path: Path, piece: Piece, found: int | None) -> MediaError:
+    many = "more" if found is None else f"only {found}"
+    return MediaError(
+        f"{path}: shot {piece.shot} should have {piece.frames} frames, but has {many}; "
+        "the list of shots is of another film"
+    )

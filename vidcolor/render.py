@@ -1,0 +1,307 @@
+"""Shots colored one by one, kept, and joined: what has not changed is not made again."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import logging
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from vidcolor.config import Config
+from vidcolor.errors import ConfigError, GuidanceError, MediaError
+from vidcolor.io.film_part import FilmPart, MisplacedFrame
+from vidcolor.io.prefetch import prefetch
+from vidcolor.io.segment_writer import Piece, SegmentWriter
+from vidcolor.io.segments import DamagedSegment, SegmentStore, parts_folder
+from vidcolor.io.source import reason
+from vidcolor.io.target import Target
+from vidcolor.io.video import InputConfig, VideoReader
+from vidcolor.pipeline import Pipeline
+from vidcolor.records import Colored, FrameBatch, VideoInfo
+from vidcolor.stages.cut import CutConfig, FindShots
+from vidcolor.stages.shots_file import Shot
+
+__all__ = [
+    "ListedShots",
+    "Rendered",
+    "color_run",
+    "film_mark",
+    "render_shots",
+    "shot_key",
+]
+
+_log = logging.getLogger(__name__)
+_AHEAD = 2  # batches decoded before they are asked for
+
+ColorRun = Callable[[Iterable[FrameBatch], Sequence[Shot]], Iterable[Colored]]
+Progress = Callable[[int], None]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Rendered:
+    """What `render_shots` did.
+
+    Attributes:
+        made: Numbers of the shots that were colored, in the order in which that was done.
+        found: Numbers of the shots whose segment was there.
+        frames: Frames of the whole film.
+    """
+
+    made: tuple[int, ...]
+    found: tuple[int, ...]
+    frames: int
+
+
+class ListedShots:
+    """Cuts where a list says, in any run of a film's shots.
+
+    The frames of a run get the numbers of shots that they have in the whole film. Held frames are
+    found as `FindShots` does.
+
+    Memory, lookahead, behavior at a cut: as `FindShots`.
+
+    Args:
+        config: How held frames are found; the rest is not used.
+        shots: Consecutive shots; the frames that come begin with the first of them.
+
+    Raises:
+        GuidanceError: While running, if the film goes on after the last shot.
+    """
+
+    def __init__(self, config: CutConfig, shots: Sequence[Shot]) -> None:
+        self._find = FindShots(dataclasses.replace(config, shots_file=None))
+        self._find.shots = tuple(shots)
+        self._first, self._end = shots[0].shot, shots[-1].end
+
+    def __call__(self, frames: Iterable[FrameBatch], /) -> Iterator[FrameBatch]:
+        """Batches of `frames` with `shot`, `start` and `held` set."""
+        for batch in self._find(self._listed(frames)):
+            yield dataclasses.replace(batch, shot=batch.shot + self._first)
+
+    def _listed(self, frames: Iterable[FrameBatch]) -> Iterator[FrameBatch]:
+        for batch in frames:
+            if batch.index + len(batch) > self._end + 1:
+                raise GuidanceError(
+                    f"the list of shots ends at frame {self._end}, the film goes on; "
+                    "correct the last end or list the missing shots"
+                )
+            yield batch
+
+
+def color_run(line: Pipeline, cut: CutConfig) -> ColorRun:
+    """The `color` of `render_shots` that a line is, with the cuts that the list has."""
+
+    def color(frames: Iterable[FrameBatch], shots: Sequence[Shot]) -> Iterable[Colored]:
+        return dataclasses.replace(line, cut=ListedShots(cut, shots))(frames)
+
+    return color
+
+
+def film_mark(path: Path) -> str:
+    """A hash of a film's bytes.
+
+    Raises:
+        MediaError: If it cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise MediaError(f"{path}: cannot be read ({reason(error)})") from error
+
+
+def shot_key(film: str, shot: Shot, settings: Mapping[str, Any]) -> str:
+    """The name of a shot's segment: a hash of all that it is made of.
+
+    The shot's number is not in it: a cut added before it does not make it another.
+
+    Args:
+        film: `film_mark` of the source.
+        shot: Which frames.
+        settings: Everything that has a say in their color: the line's settings, hashes of weights
+            and of the files that a person gave, what the color script says of this shot. Types
+            that JSON knows; how it is encoded need not be there, the store sees to that.
+
+    Returns:
+        32 hexadecimal digits.
+    """
+    frames = {"start": shot.start, "end": shot.end, "pts": shot.pts}
+    parts = {"film": film, "frames": frames, "settings": settings, "vidcolor": version("vidcolor")}
+    text = json.dumps(parts, sort_keys=True, ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def render_shots(
+    source: Path,
+    output: Path,
+    config: Config,
+    shots: Sequence[Shot],
+    keys: Sequence[str],
+    color: ColorRun,
+    *,
+    folder: Path | None = None,
+    progress: Progress | None = None,
+    prune: bool = True,
+) -> Rendered:
+    """Color the shots of a film that have no finished segment, and join all segments.
+
+    Each run of consecutive unfinished shots is read, colored and encoded; frames have the numbers
+    that they have in a whole run, and batches begin at the beginning of each shot, so that a shot
+    comes out the same whichever others are made with it. Segments that were finished before
+    something failed stay, and the next call goes on from there; `output.keep_partial` adds nothing
+    to that.
+
+    Args:
+        source: The film.
+        output: Where it goes, whole or not at all.
+        config: `input.batch_size`, `output` and `compose` are used here.
+        shots: All shots of the film, without gap. With `pts` a shot is found by seeking; without,
+            everything before it is decoded.
+        keys: One for each shot (`shot_key`), all different.
+        color: Colors a run: gets its frames, not yet cut, and its shots. See `color_run`.
+        folder: Where segments are kept; None is `OUTPUT.parts` beside the output.
+        progress: Told how many frames are finished: first those found, then every batch.
+        prune: In the end, remove segments that this film does not use.
+
+    Raises:
+        ConfigError: If the config asks for a part of the film.
+        GuidanceError: If the list of shots has gaps or is of another film.
+        MediaError: If the film cannot be read or the output cannot be written.
+        ValueError: If there is not one key for each shot.
+    """
+    if config.input.start or config.input.duration is not None:
+        raise ConfigError("shots are rendered for the whole film; leave out start and duration")
+    _check(shots, keys)
+    Target(output, config.output.overwrite, (source,)).discard()  # refused now, not after hours
+    with VideoReader(source, config.input) as reader:
+        info = reader.info
+    store = SegmentStore(
+        folder or parts_folder(output), output, info, config.output, config.compose
+    )
+    task = _Task(source, config.input, info, store, shots, keys, color, progress or _ignore)
+    missing = task.missing()
+    found = tuple(shot.shot for n, shot in enumerate(shots) if n not in missing)
+    task.progress(sum(_length(shot) for n, shot in enumerate(shots) if n not in missing))
+    made: list[int] = []
+    while True:
+        made += [shots[n].shot for n in missing]
+        task.make(missing)
+        try:
+            frames = store.join(keys, source)
+            break
+        except DamagedSegment as error:
+            missing = task.missing()
+            if any(shots[n].shot in made for n in missing):
+                raise
+            _log.warning("%s", error)
+    if prune:
+        store.prune(keys)
+    again = set(made)
+    return Rendered(tuple(made), tuple(number for number in found if number not in again), frames)
+
+
+@dataclasses.dataclass(slots=True)
+class _Task:
+    """A film being rendered."""
+
+    source: Path
+    input: InputConfig
+    info: VideoInfo
+    store: SegmentStore
+    shots: Sequence[Shot]
+    keys: Sequence[str]
+    color: ColorRun
+    progress: Progress
+
+    def missing(self) -> list[int]:
+        """Places of the shots without a segment."""
+        return [n for n in range(len(self.shots)) if not self._has(n)]
+
+    def _has(self, place: int) -> bool:
+        shot, card = self.shots[place], self.store.find(self.keys[place])
+        if card is None or card.frames != _length(shot):
+            return False
+        return shot.pts is None or card.first == shot.pts
+
+    def make(self, places: Sequence[int]) -> None:
+        """Make the segments of these shots."""
+        for run in _runs(places):
+            try:
+                self._make_run(run, from_beginning=False)
+            except MisplacedFrame as error:
+                if run.start == 0:
+                    raise
+                _log.warning("%s (after seeking; read from the beginning instead)", error)
+                rest = [n for n in run if not self._has(n)]
+                self._make_run(range(rest[0], run.stop), from_beginning=True)
+
+    def _make_run(self, run: range, from_beginning: bool) -> None:
+        shots = self.shots[run.start : run.stop]
+        first, last = shots[0].start, shots[-1].end
+        part = FilmPart(
+            index=first,
+            # of the film's end the reader shall see whether it is one
+            frames=None if run.stop == len(self.shots) else last + 1 - first,
+            breaks={shot.start: shot.pts for shot in self.shots[run.start : run.stop + 1]},
+            from_beginning=from_beginning,
+        )
+        pieces = [Piece(self.keys[n], self.shots[n].shot, _length(self.shots[n])) for n in run]
+        with (
+            VideoReader(self.source, self.input, part) as reader,
+            SegmentWriter(self.store, pieces) as writer,
+        ):
+            self._must_fit(reader.info)
+            frames = prefetch(self._of_the_film(reader), _AHEAD)
+            for colored in self.color(frames, shots):
+                writer.write(colored)
+                self.progress(len(colored.frames))
+
+    def _of_the_film(self, batches: Iterable[FrameBatch]) -> Iterator[FrameBatch]:
+        """What a film says of itself at its beginning goes for all of it."""
+        for batch in batches:
+            yield dataclasses.replace(batch, info=self.info)
+
+    def _must_fit(self, info: VideoInfo) -> None:
+        wanted, found = self.info, info
+        if (found.size, found.color.bits) != (wanted.size, wanted.color.bits):
+            raise MediaError(
+                f"{self.source}: the picture changes from {wanted.width}x{wanted.height}, "
+                f"{wanted.color.bits} bits to {found.width}x{found.height}, {found.color.bits} "
+                "bits; split the file there"
+            )
+
+
+def _check(shots: Sequence[Shot], keys: Sequence[str]) -> None:
+    if len(keys) != len(shots) or len(set(keys)) != len(keys):
+        raise ValueError(f"{len(shots)} shots need as many different keys, not {len(set(keys))}")
+    if not shots:
+        raise GuidanceError("the list of shots is empty")
+    begins = 0
+    for number, shot in enumerate(shots):
+        if shot.shot != number or shot.start != begins or shot.end < shot.start:
+            raise GuidanceError(
+                f"shot {number} of the list: number, start and end are {shot.shot}, {shot.start}, "
+                f"{shot.end}; it must be shot {number} and start at frame {begins}"
+            )
+        begins = shot.end + 1
+
+
+def _runs(places: Sequence[int]) -> Iterator[range]:
+    """Runs of consecutive numbers."""
+    first = 0
+    for number in range(1, len(places) + 1):
+        if number == len(places) or places[number] != places[number - 1] + 1:
+            yield range(places[first], places[number - 1] + 1)
+            first = number
+
+
+def _length(shot: Shot) -> int:
+    return shot.end + 1 - shot.start
+
+
+def _ignore(count: int) -> None:
+    pass
