@@ -32,8 +32,8 @@ from vidcolor.color.compose import ComposeConfig, compose_rgb
 from vidcolor.color.lab import rgb_to_lab
 from vidcolor.color.measure import color_consistency, delta_e_2000, psnr
 from vidcolor.guidance.layers import LayerStore
-from vidcolor.guidance.references import Reference, ReferenceEntry
-from vidcolor.guidance.solve_references import ReferencesConfig, solve_references
+from vidcolor.guidance.references.entries import Reference, ReferenceEntry
+from vidcolor.guidance.references.solve import ReferencesConfig, solve_references
 from vidcolor.io.color_frames import ColorReader, read_picture
 from vidcolor.io.video import InputConfig
 from vidcolor.models.weights import load_model

@@ -1,4 +1,4 @@
-"""Processes for tests. A process forked from pytest's own would inherit the locks of its threads."""
+"""Processes for tests; what is forked from pytest's own inherits the locks of its threads."""
 
 import multiprocessing
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from vidcolor.cli import main
-from vidcolor.guidance.tracks import load_tracks
+from vidcolor.guidance.tracks.file import load_tracks
 
 
 @pytest.fixture(scope="module")

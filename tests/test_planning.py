@@ -10,8 +10,8 @@ from media import make_video
 from vidcolor.cli import plan as command
 from vidcolor.cli.terminal import Parser, Stop, Usage
 from vidcolor.errors import ConfigError, GuidanceError, MediaError
-from vidcolor.guidance.script import fingerprint
-from vidcolor.guidance.script_file import check_source, read_script
+from vidcolor.guidance.script.entries import fingerprint
+from vidcolor.guidance.script.file import check_source, read_script
 from vidcolor.planning import listed_shots, planned_run
 from vidcolor.records import FrameBatch, VideoInfo
 

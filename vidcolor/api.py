@@ -19,9 +19,9 @@ from vidcolor.build import Download, Guidance, build_line
 from vidcolor.color.compose import compose_rgb
 from vidcolor.config import SHORT_NAMES, Config
 from vidcolor.errors import ConfigError, GuidanceError, MediaError
-from vidcolor.guidance.script_file import check_source, read_script
-from vidcolor.guidance.script_key import film_settings
-from vidcolor.guided import Film, Frames, find_guidance, read_said
+from vidcolor.guidance.script.file import check_source, read_script
+from vidcolor.guidance.script.key import film_settings
+from vidcolor.guided import Film, Frames, Said, find_guidance, read_said
 from vidcolor.io.encode import VideoWriter
 from vidcolor.io.image import is_image, list_images, read_image, still_frame, write_image
 from vidcolor.io.prefetch import prefetch
@@ -275,6 +275,9 @@ def _picture_job(
         for path in outputs:
             if path.exists():
                 raise MediaError(f"{path}: exists; add --overwrite to replace it")
+    said = _said_of_stills(config)
+    if said.hints and len(sources) > 1:
+        raise GuidanceError("hints are for one film or picture, not for a folder of pictures")
     line = build_line(config, still=True, download=download)
 
     def run(progress: Progress) -> int:
@@ -282,7 +285,7 @@ def _picture_job(
             frame, info = read_image(source)
             if info.has_color:
                 _log.info("%s already has color: recolored from its luma", source.name)
-            rgb = _color_still(line, frame, config, info.bits)
+            rgb = _color_still(line, frame, config, said, info.bits)
             path.parent.mkdir(parents=True, exist_ok=True)
             write_image(path, rgb, info, overwrite=config.output.overwrite)
             progress(1)
@@ -291,8 +294,19 @@ def _picture_job(
     return Job("picture", len(sources), run)
 
 
-def _color_still(line: Pipeline, frames: FrameBatch, config: Config, bits: int) -> npt.NDArray[Any]:
-    (colored,) = line([frames])
+def _said_of_stills(config: Config) -> Said:
+    if config.guidance.tracks is not None:
+        raise GuidanceError("tracks are those of a film; a picture has none")
+    return read_said(config)
+
+
+def _color_still(
+    line: Pipeline, frames: FrameBatch, config: Config, said: Said, bits: int
+) -> npt.NDArray[Any]:
+    film = Film(lambda: contextlib.nullcontext([frames]), line)
+    with find_guidance(film, said, config, _ignore) as guidance:
+        own = build_line(config, still=True, guidance=guidance) if said.passes else line
+        (colored,) = own([frames])
     return compose_rgb(
         frames.luma[0, 0].numpy(),
         colored.chroma.ab[0].numpy(),
@@ -361,7 +375,8 @@ def colorize_image(
             f"picture must be uint8 (H, W) or (H, W, 3), not {picture.dtype} {picture.shape}"
         )
     settings = make_config(config, **options)
-    return _color_still(_still_line(settings), still_frame(picture), settings, 8)
+    said = _said_of_stills(settings)
+    return _color_still(_still_line(settings), still_frame(picture), settings, said, 8)
 
 
 def detect_rows(source: Path, config: Config, download: Download | None = None) -> Iterator[str]:

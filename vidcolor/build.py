@@ -14,11 +14,11 @@ from torch import nn
 from vidcolor.color.grade import GradeConfig
 from vidcolor.config import Config
 from vidcolor.errors import ConfigError
-from vidcolor.guidance.hint_source import HintSource, StoredHints
-from vidcolor.guidance.identities import Describer
+from vidcolor.guidance.hints.network import HintSource, StoredHints
 from vidcolor.guidance.layers import LayerStore
 from vidcolor.guidance.template import Pin
-from vidcolor.guidance.tracks import TracksFile
+from vidcolor.guidance.tracks.file import TracksFile
+from vidcolor.guidance.tracks.identities import Describer
 from vidcolor.models.registry import Describes, model_spec
 from vidcolor.models.weights import load_model
 from vidcolor.ops.flow import FlowPreset

@@ -8,8 +8,8 @@ from typing import Literal
 
 from vidcolor.color.compose import ComposeConfig
 from vidcolor.color.grade import GradeConfig
-from vidcolor.guidance.solve_hints import HintsConfig
-from vidcolor.guidance.solve_references import ReferencesConfig
+from vidcolor.guidance.hints.solve import HintsConfig
+from vidcolor.guidance.references.solve import ReferencesConfig
 from vidcolor.io.codecs import OutputConfig
 from vidcolor.io.video import InputConfig
 from vidcolor.stages.anchor import AnchorConfig

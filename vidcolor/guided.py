@@ -15,14 +15,14 @@ from pathlib import Path
 from vidcolor.build import Guidance, choose_device, load_describer
 from vidcolor.color.grade import GradeConfig
 from vidcolor.config import Config
-from vidcolor.guidance.hints import FilmHints, place, read_hints
+from vidcolor.guidance.hints.entries import FilmHints, place, read_hints
+from vidcolor.guidance.hints.solve import solve_hints
 from vidcolor.guidance.layers import LayerStore
 from vidcolor.guidance.moment import FrameTimes
-from vidcolor.guidance.references import Reference, list_references, load_references
-from vidcolor.guidance.script import ColorScript
-from vidcolor.guidance.solve_hints import solve_hints
-from vidcolor.guidance.solve_references import solve_references
-from vidcolor.guidance.tracks import TracksFile, load_tracks
+from vidcolor.guidance.references.entries import Reference, list_references, load_references
+from vidcolor.guidance.references.solve import solve_references
+from vidcolor.guidance.script.entries import ColorScript
+from vidcolor.guidance.tracks.file import TracksFile, load_tracks
 from vidcolor.pipeline import Pipeline
 from vidcolor.records import FrameBatch, VideoInfo
 

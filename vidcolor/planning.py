@@ -18,13 +18,13 @@ from vidcolor.build import (
     load_describer,
 )
 from vidcolor.config import Config
-from vidcolor.guidance.identities import Describer
-from vidcolor.guidance.script import ColorScript
-from vidcolor.guidance.script_key import content_mark, overrides, shot_key
-from vidcolor.guidance.script_plan import ShotLog, first_script
-from vidcolor.guidance.script_text import to_data
-from vidcolor.guidance.survey import Survey, to_file
-from vidcolor.guidance.tracks import TrackEntry
+from vidcolor.guidance.script.entries import ColorScript
+from vidcolor.guidance.script.key import content_mark, overrides, shot_key
+from vidcolor.guidance.script.plan import ShotLog, first_script
+from vidcolor.guidance.script.text import to_data
+from vidcolor.guidance.tracks.file import TrackEntry
+from vidcolor.guidance.tracks.identities import Describer
+from vidcolor.guidance.tracks.survey import Survey, to_file
 from vidcolor.io.prefetch import prefetch
 from vidcolor.io.video import VideoReader
 from vidcolor.models.weights import identify

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from vidcolor.guidance.box_cells import LEVELS, SIDE, Grid, area_of, feather
-from vidcolor.guidance.box_memory import BoxMemory, Firmness, near_levels
-from vidcolor.guidance.object_mask import ObjectMask, along_edges, moving
 from vidcolor.guidance.template import GRID, Template
+from vidcolor.guidance.tracks.cells import LEVELS, SIDE, Grid, area_of, feather
+from vidcolor.guidance.tracks.mask import ObjectMask, along_edges, moving
+from vidcolor.guidance.tracks.memory import BoxMemory, Firmness, near_levels
 
 FIRM = Firmness(unsteady=15.0, outlier=12.0, familiar=3.0, n_most=100.0)
 RNG = np.random.default_rng(0)

@@ -2,9 +2,9 @@ import cv2
 import numpy as np
 import pytest
 
-from vidcolor.guidance.carry import Atlas, Sight, carry, grid
-from vidcolor.guidance.carry_spill import Passed, Spill
-from vidcolor.guidance.matching_memory import Match
+from vidcolor.guidance.references.carry import Atlas, Sight, carry, grid
+from vidcolor.guidance.references.memory import Match
+from vidcolor.guidance.references.spill import Passed, Spill
 
 SIZE = (64, 96)
 CELLS = (SIZE[0] // 4) * (SIZE[1] // 4)

@@ -8,9 +8,9 @@ from skimage.color import rgb2lab
 
 from vidcolor.errors import ConfigError, GuidanceError
 from vidcolor.guidance.colors import NAMES, parse_color
-from vidcolor.guidance.hints import FilmHints, HintEntry, place, read_hints
+from vidcolor.guidance.hints.entries import FilmHints, HintEntry, place, read_hints
+from vidcolor.guidance.hints.paintings import read_painting
 from vidcolor.guidance.moment import FrameTimes
-from vidcolor.guidance.paintings import read_painting
 from vidcolor.records import VideoInfo
 from vidcolor.schema import load, to_dict
 

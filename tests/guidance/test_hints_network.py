@@ -2,7 +2,7 @@
 
 import torch
 
-from vidcolor.guidance.hint_source import StoredHints
+from vidcolor.guidance.hints.network import StoredHints
 from vidcolor.guidance.layers import LayerStore
 from vidcolor.models.registry import create_model, model_spec
 from vidcolor.records import FrameBatch, Layer, Tracked, Tracks, VideoInfo

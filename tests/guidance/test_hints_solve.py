@@ -8,10 +8,10 @@ from skimage.color import deltaE_ciede2000, rgb2lab
 
 from vidcolor.color.compose import ComposeConfig, compose_rgb
 from vidcolor.errors import ConfigError, GuidanceError
-from vidcolor.guidance.hints import FilmHints, HintEntry, place
+from vidcolor.guidance.hints.entries import FilmHints, HintEntry, place
+from vidcolor.guidance.hints.solve import HintsConfig, solve_hints
 from vidcolor.guidance.layers import LayerStore
 from vidcolor.guidance.moment import FrameTimes
-from vidcolor.guidance.solve_hints import HintsConfig, solve_hints
 from vidcolor.records import (
     Chroma,
     Colored,
@@ -401,7 +401,7 @@ def test_a_painted_frame_is_a_hint(tmp_path):
     picture = np.repeat(_halves()[..., None], 3, axis=2)
     picture[40:60, 20:40] = (60, 60, 160)
     cv2.imwrite(str(tmp_path / "1.png"), picture)
-    from vidcolor.guidance.hints import read_hints
+    from vidcolor.guidance.hints.entries import read_hints
 
     film = list(_film([_halves()] * 3))
     info = film[0].frames.info

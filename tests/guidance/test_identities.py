@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import torch
 
-from vidcolor.guidance.gallery import Gallery, Member
-from vidcolor.guidance.identities import Describer, Sighting, View, group, likeness
+from vidcolor.guidance.tracks.gallery import Gallery, Member
+from vidcolor.guidance.tracks.identities import Describer, Sighting, View, group, likeness
 from vidcolor.models.weights import load_model
 
 SHARES = np.linspace(0.05, 1, 20, dtype=np.float32)

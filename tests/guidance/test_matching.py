@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 import torch
 
-from vidcolor.guidance.matching import Looks
-from vidcolor.guidance.matching_memory import Memory
+from vidcolor.guidance.references.descriptors import Looks
+from vidcolor.guidance.references.memory import Memory
 
 CHANNELS = (5, 6, 7, 8)
 TRUST = (1.0, 1.0, 1.0, 0.8)

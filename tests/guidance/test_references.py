@@ -4,7 +4,7 @@ import pytest
 from skimage.color import rgb2lab
 
 from vidcolor.errors import ConfigError, GuidanceError
-from vidcolor.guidance.references import (
+from vidcolor.guidance.references.entries import (
     Reference,
     ReferenceEntry,
     list_references,

@@ -5,12 +5,12 @@ import pytest
 from guidance.scripts import write
 
 from vidcolor.color.grade import GradeConfig
-from vidcolor.guidance.hints import HintEntry
-from vidcolor.guidance.references import ReferenceEntry
-from vidcolor.guidance.script import ColorScript, ShotEntry, TrackGrade
-from vidcolor.guidance.script_carry import carry_over
-from vidcolor.guidance.script_file import read_script, script_text
-from vidcolor.guidance.tracks import TrackEntry
+from vidcolor.guidance.hints.entries import HintEntry
+from vidcolor.guidance.references.entries import ReferenceEntry
+from vidcolor.guidance.script.carry import carry_over
+from vidcolor.guidance.script.entries import ColorScript, ShotEntry, TrackGrade
+from vidcolor.guidance.script.file import read_script, script_text
+from vidcolor.guidance.tracks.file import TrackEntry
 
 
 @pytest.fixture

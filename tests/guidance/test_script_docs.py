@@ -9,11 +9,11 @@ import pytest
 
 from vidcolor.color.grade import GradeConfig, HueRange
 from vidcolor.config import Config
-from vidcolor.guidance.hints import HintEntry
-from vidcolor.guidance.references import ReferenceEntry
-from vidcolor.guidance.script import ColorScript, ShotEntry, SourceEntry, TrackGrade
-from vidcolor.guidance.script_file import read_script, script_text
-from vidcolor.guidance.tracks import TrackEntry
+from vidcolor.guidance.hints.entries import HintEntry
+from vidcolor.guidance.references.entries import ReferenceEntry
+from vidcolor.guidance.script.entries import ColorScript, ShotEntry, SourceEntry, TrackGrade
+from vidcolor.guidance.script.file import read_script, script_text
+from vidcolor.guidance.tracks.file import TrackEntry
 from vidcolor.schema import load
 from vidcolor.stages.merge import MergeConfig
 

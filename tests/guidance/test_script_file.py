@@ -10,9 +10,9 @@ from guidance.scripts import SCRIPT, write
 from vidcolor.color.grade import GradeConfig, HueRange
 from vidcolor.errors import ConfigError, GuidanceError
 from vidcolor.guidance.moment import Moment
-from vidcolor.guidance.references import ReferenceEntry
-from vidcolor.guidance.script import SourceEntry, TrackGrade, fingerprint, timecode
-from vidcolor.guidance.script_file import check_source, read_script, script_text
+from vidcolor.guidance.references.entries import ReferenceEntry
+from vidcolor.guidance.script.entries import SourceEntry, TrackGrade, fingerprint, timecode
+from vidcolor.guidance.script.file import check_source, read_script, script_text
 from vidcolor.schema import load
 
 

@@ -6,11 +6,11 @@ from guidance.scripts import SCRIPT, write
 
 from vidcolor.color.grade import GradeConfig
 from vidcolor.errors import GuidanceError
-from vidcolor.guidance.hints import HintEntry
-from vidcolor.guidance.references import ReferenceEntry
-from vidcolor.guidance.script import TrackGrade
-from vidcolor.guidance.script_file import read_script
-from vidcolor.guidance.script_key import (
+from vidcolor.guidance.hints.entries import HintEntry
+from vidcolor.guidance.references.entries import ReferenceEntry
+from vidcolor.guidance.script.entries import TrackGrade
+from vidcolor.guidance.script.file import read_script
+from vidcolor.guidance.script.key import (
     film_settings,
     overrides,
     same_settings,

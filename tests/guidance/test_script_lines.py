@@ -3,8 +3,8 @@ import tomllib
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from vidcolor.guidance.script_lines import key_lines, nearest_line
-from vidcolor.guidance.script_text import to_text
+from vidcolor.guidance.script.lines import key_lines, nearest_line
+from vidcolor.guidance.script.text import to_text
 
 TEXT = '''\
 # first

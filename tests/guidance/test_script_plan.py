@@ -3,10 +3,10 @@ from fractions import Fraction
 import pytest
 import torch
 
-from vidcolor.guidance.script import ShotEntry, fingerprint
-from vidcolor.guidance.script_file import read_script, script_text
-from vidcolor.guidance.script_plan import ShotLog, first_script
-from vidcolor.guidance.tracks import TrackEntry
+from vidcolor.guidance.script.entries import ShotEntry, fingerprint
+from vidcolor.guidance.script.file import read_script, script_text
+from vidcolor.guidance.script.plan import ShotLog, first_script
+from vidcolor.guidance.tracks.file import TrackEntry
 from vidcolor.records import FrameBatch, VideoInfo
 
 INFO = VideoInfo(2, 2, rate=Fraction(25), time_base=Fraction(1, 1000))

@@ -3,7 +3,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from vidcolor.guidance.script_text import to_data, to_text
+from vidcolor.guidance.script.text import to_data, to_text
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from vidcolor.color.lab import rgb_to_lab
 from vidcolor.errors import ConfigError, GuidanceError
 from vidcolor.guidance.layers import LayerStore
 from vidcolor.guidance.moment import FrameTimes
-from vidcolor.guidance.references import Reference, ReferenceEntry
-from vidcolor.guidance.solve_references import ReferencesConfig, solve_references
+from vidcolor.guidance.references.entries import Reference, ReferenceEntry
+from vidcolor.guidance.references.solve import ReferencesConfig, solve_references
 from vidcolor.io.image import still_frame
 from vidcolor.models.weights import load_model
 from vidcolor.records import FrameBatch, VideoInfo

@@ -13,9 +13,9 @@ import torch
 
 from vidcolor.errors import GuidanceError
 from vidcolor.guidance.template import GRID, Template
-from vidcolor.guidance.track_sheet import track_sheet
-from vidcolor.guidance.track_update import keep_words
-from vidcolor.guidance.tracks import TrackEntry, TracksFile, load_tracks, to_text, whole_pin
+from vidcolor.guidance.tracks.file import TrackEntry, TracksFile, load_tracks, to_text, whole_pin
+from vidcolor.guidance.tracks.sheet import track_sheet
+from vidcolor.guidance.tracks.update import keep_words
 
 TEMPLATE = Template(
     torch.full((2, GRID, GRID), 12.0), torch.full((GRID, GRID), 50.0), torch.ones(GRID, GRID)

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from made_films import letterboxed, scene, shot
 
-from vidcolor.records import ColorSpec
 from vidcolor.ops.letterbox import BarFinder, Bars, Borders
+from vidcolor.records import ColorSpec
 
 LIMITED = ColorSpec("bt709", full_range=False)
 SIZE = (120, 160)

@@ -10,7 +10,7 @@ import torch
 
 from vidcolor.errors import ConfigError, GuidanceError
 from vidcolor.guidance.template import GRID, Pin, Template
-from vidcolor.guidance.tracks import TrackEntry, TracksFile, whole_pin
+from vidcolor.guidance.tracks.file import TrackEntry, TracksFile, whole_pin
 from vidcolor.records import Chroma, Colored, Detections, FrameBatch, Tracks, VideoInfo
 from vidcolor.stages.remember import Forget, Remember, RememberConfig
 
@@ -310,7 +310,7 @@ def test_wrong_settings_are_refused(wrong):
 
 @pytest.fixture(scope="module")
 def describer():
-    from vidcolor.guidance.identities import Describer
+    from vidcolor.guidance.tracks.identities import Describer
     from vidcolor.models.weights import load_model
 
     device = torch.device("cpu")

@@ -46,8 +46,8 @@ def _plan(args: argparse.Namespace, extra: Sequence[str]) -> int:
     config = line_config(args, extra)
     from vidcolor.api import write_text
     from vidcolor.errors import MediaError
-    from vidcolor.guidance.script_carry import carry_over
-    from vidcolor.guidance.script_file import check_source, read_script, script_text
+    from vidcolor.guidance.script.carry import carry_over
+    from vidcolor.guidance.script.file import check_source, read_script, script_text
     from vidcolor.planning import plan_film
 
     if args.output.exists() and not args.overwrite:

@@ -36,8 +36,9 @@ class Parser(argparse.ArgumentParser):
 class Interrupted(KeyboardInterrupt):
     """Ctrl-C, and no plain `KeyboardInterrupt`.
 
-    When one of those has passed through code compiled from text (an import that makes a dataclass is
-    enough), Python ends the program by a signal, and not with our exit code, although it was caught.
+    When one of those has passed through code compiled from text (an import that makes a dataclass
+    is enough), Python may end the program by a signal, and not with our exit code, although it was
+    caught.
     """
 
 

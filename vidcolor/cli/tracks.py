@@ -51,11 +51,11 @@ def _tracks(args: argparse.Namespace, extra: Sequence[str]) -> int:
     config = line_config(args, extra)
     from vidcolor.api import write_text
     from vidcolor.build import build_line, choose_device, load_describer
-    from vidcolor.guidance.identities import Describer
-    from vidcolor.guidance.survey import Survey, to_file
-    from vidcolor.guidance.track_sheet import track_sheet
-    from vidcolor.guidance.track_update import keep_words
-    from vidcolor.guidance.tracks import load_tracks, to_text
+    from vidcolor.guidance.tracks.file import load_tracks, to_text
+    from vidcolor.guidance.tracks.identities import Describer
+    from vidcolor.guidance.tracks.sheet import track_sheet
+    from vidcolor.guidance.tracks.survey import Survey, to_file
+    from vidcolor.guidance.tracks.update import keep_words
     from vidcolor.io.image import write_image
     from vidcolor.io.prefetch import prefetch
     from vidcolor.io.target import Target

@@ -57,12 +57,12 @@ class AnchorConfig:
     enabled: bool = True
     strength: float = 1.0
     cell_px: int = 4
-    learn_frames: int = 24
+    learn_frames: int = 32
     hold_frames: int = 3000
     tau: float = 4.0
     limit: float = 30.0
     pulse: float = 6.0
-    spread_cells: float = 1.0
+    spread_cells: float = 0.0
     reach: int = 5
     gain_most: float = 1.25
 

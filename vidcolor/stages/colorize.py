@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from vidcolor.color.luma import to_lightness
 from vidcolor.errors import ConfigError
-from vidcolor.guidance.hint_source import HintSource
+from vidcolor.guidance.hints.network import HintSource
 from vidcolor.models.registry import ModelSpec
 from vidcolor.ops.boxes import Upright, clip
 from vidcolor.ops.resize import from_network, luma_to_network, network_size

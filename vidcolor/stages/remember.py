@@ -16,16 +16,16 @@ import numpy.typing as npt
 import torch
 
 from vidcolor.errors import ConfigError
-from vidcolor.guidance.box_cells import Area, Box, Grid, area_of, feather
-from vidcolor.guidance.box_memory import BoxMemory, Firmness, Sample
-from vidcolor.guidance.gallery import Gallery, Member
-from vidcolor.guidance.identities import Describer, View
-from vidcolor.guidance.known_tracks import KnownTracks
-from vidcolor.guidance.object_mask import ObjectMask, moving
-from vidcolor.guidance.pinned import Paint, paint
-from vidcolor.guidance.survey import on_grid
 from vidcolor.guidance.template import Pin, Template
-from vidcolor.guidance.tracks import TracksFile
+from vidcolor.guidance.tracks.cells import Area, Box, Grid, area_of, feather
+from vidcolor.guidance.tracks.file import TracksFile
+from vidcolor.guidance.tracks.gallery import Gallery, Member
+from vidcolor.guidance.tracks.identities import Describer, View
+from vidcolor.guidance.tracks.known import KnownTracks
+from vidcolor.guidance.tracks.mask import ObjectMask, moving
+from vidcolor.guidance.tracks.memory import BoxMemory, Firmness, Sample
+from vidcolor.guidance.tracks.pinned import Paint, paint
+from vidcolor.guidance.tracks.survey import on_grid
 from vidcolor.records import Chroma, Colored
 
 __all__ = ["Forget", "Remember", "RememberConfig"]
@@ -103,7 +103,7 @@ class Remember:
     of `Chroma.sure` is left alone and learned from with more weight.
 
     Pinned objects get a person's color over that, at full weight where the object is (see
-    `guidance.pinned`), and `sure` rises.
+    `guidance.tracks.pinned`), and `sure` rises.
 
     Memory: for each track of the shot 8 x 8 x 12 means, the color of one frame, and with
     `across_shots` the looks and templates of up to `identities` objects of earlier shots.

@@ -13,10 +13,10 @@ from made_films import (
     write_film,
 )
 
+from vidcolor.ops.letterbox import Bars
 from vidcolor.records import VideoInfo
 from vidcolor.train.dataset.crop import Boxes
 from vidcolor.train.dataset.frames import upright_area, upright_boxes
-from vidcolor.ops.letterbox import Bars
 from vidcolor.train.dataset.report import DROPPED, report_table
 
 

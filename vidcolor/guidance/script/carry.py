@@ -6,9 +6,9 @@ import logging
 from collections import Counter
 from dataclasses import replace
 
-from vidcolor.guidance.hints import HintEntry
-from vidcolor.guidance.script import TRACKS_OF_A_SHOT, ColorScript, ShotEntry, TrackGrade
-from vidcolor.guidance.tracks import TrackEntry
+from vidcolor.guidance.hints.entries import HintEntry
+from vidcolor.guidance.script.entries import TRACKS_OF_A_SHOT, ColorScript, ShotEntry, TrackGrade
+from vidcolor.guidance.tracks.file import TrackEntry
 
 __all__ = ["carry_over"]
 

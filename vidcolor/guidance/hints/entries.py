@@ -21,8 +21,8 @@ from typing import Any, Literal
 
 from vidcolor.errors import ConfigError, GuidanceError
 from vidcolor.guidance.colors import Color, parse_color
+from vidcolor.guidance.hints.paintings import check_painting
 from vidcolor.guidance.moment import FrameTimes, Moment
-from vidcolor.guidance.paintings import check_painting
 from vidcolor.io.image import EXTENSIONS
 from vidcolor.records import VideoInfo
 from vidcolor.schema import load

@@ -17,9 +17,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from vidcolor.guidance.guide import Box, Link
-from vidcolor.guidance.hint_frame import HintedFrame
-from vidcolor.guidance.levin import spread
+from vidcolor.guidance.hints.frame import HintedFrame
+from vidcolor.guidance.hints.guide import Box, Link
+from vidcolor.guidance.hints.levin import spread
 from vidcolor.ops.flow import warp
 
 __all__ = ["Wave", "join", "lay", "travel"]

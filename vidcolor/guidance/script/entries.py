@@ -16,10 +16,10 @@ from typing import Any
 
 from vidcolor.color.grade import GradeConfig
 from vidcolor.errors import ConfigError, GuidanceError
-from vidcolor.guidance.hints import HintEntry
+from vidcolor.guidance.hints.entries import HintEntry
 from vidcolor.guidance.moment import Moment, parse_time
-from vidcolor.guidance.references import ReferenceEntry
-from vidcolor.guidance.tracks import TrackEntry, TracksFile
+from vidcolor.guidance.references.entries import ReferenceEntry
+from vidcolor.guidance.tracks.file import TrackEntry, TracksFile
 
 __all__ = [
     "TIME_TOLERANCE_S",

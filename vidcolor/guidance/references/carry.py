@@ -20,8 +20,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vidcolor.guidance.matching import CELL_PX
-from vidcolor.guidance.matching_memory import Match
+from vidcolor.guidance.references.descriptors import CELL_PX
+from vidcolor.guidance.references.memory import Match
 from vidcolor.ops.flow import dis_flow
 
 __all__ = ["Atlas", "Carried", "Sight", "carry", "grid", "moved"]

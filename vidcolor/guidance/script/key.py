@@ -13,11 +13,11 @@ from typing import Any
 
 from vidcolor.color.grade import GradeConfig
 from vidcolor.errors import GuidanceError
-from vidcolor.guidance.hints import HintEntry
-from vidcolor.guidance.references import ReferenceEntry
-from vidcolor.guidance.script import TRACKS_OF_A_SHOT, ColorScript, ShotEntry
-from vidcolor.guidance.script_text import to_data
-from vidcolor.guidance.tracks import TrackEntry
+from vidcolor.guidance.hints.entries import HintEntry
+from vidcolor.guidance.references.entries import ReferenceEntry
+from vidcolor.guidance.script.entries import TRACKS_OF_A_SHOT, ColorScript, ShotEntry
+from vidcolor.guidance.script.text import to_data
+from vidcolor.guidance.tracks.file import TrackEntry
 from vidcolor.schema import merge
 
 __all__ = [

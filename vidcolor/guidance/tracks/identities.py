@@ -19,7 +19,7 @@ import numpy.typing as npt
 import torch
 import torch.nn.functional as F
 
-from vidcolor.guidance.box_cells import Box, area_of
+from vidcolor.guidance.tracks.cells import Box, area_of
 from vidcolor.models.registry import Describes
 
 __all__ = ["MARGIN", "SURE", "Describer", "Sighting", "View", "group", "likeness"]

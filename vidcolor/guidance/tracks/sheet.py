@@ -12,7 +12,7 @@ import torch
 
 from vidcolor.color.lab import lab_to_rgb
 from vidcolor.guidance.colors import parse_color
-from vidcolor.guidance.tracks import TrackEntry
+from vidcolor.guidance.tracks.file import TrackEntry
 
 __all__ = ["track_sheet"]
 

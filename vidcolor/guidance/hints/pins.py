@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from vidcolor.guidance.guide import Box
-from vidcolor.guidance.hint_frame import HintedFrame
-from vidcolor.guidance.marks import Area, FrameMarks, Strokes
+from vidcolor.guidance.hints.frame import HintedFrame
+from vidcolor.guidance.hints.guide import Box
+from vidcolor.guidance.hints.marks import Area, FrameMarks, Strokes
 from vidcolor.guidance.template import GRID, Pin, Template
 
 __all__ = ["owned", "pin_of"]

@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from vidcolor.guidance.carry import Carried, Sight, carry, moved
-from vidcolor.guidance.carry_pages import Known, cells_of, position
-from vidcolor.guidance.carry_spill import Passed, Spill
-from vidcolor.guidance.carry_statistics import beneath
 from vidcolor.guidance.layers import LayerStore
-from vidcolor.guidance.matching import see
+from vidcolor.guidance.references.carry import Carried, Sight, carry, moved
+from vidcolor.guidance.references.descriptors import see
+from vidcolor.guidance.references.pages import Known, cells_of, position
+from vidcolor.guidance.references.spill import Passed, Spill
+from vidcolor.guidance.references.statistics import beneath
 from vidcolor.ops.flow import dis_flow
 from vidcolor.ops.resize import from_network, luma_to_network
 from vidcolor.records import FrameBatch, Layer

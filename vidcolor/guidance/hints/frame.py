@@ -9,9 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import sparse
 
-from vidcolor.guidance.levin import solve_known, spread
-from vidcolor.guidance.marks import Area, FrameMarks, Strokes
-from vidcolor.guidance.reach import Terrain, falloff
+from vidcolor.guidance.hints.levin import solve_known, spread
+from vidcolor.guidance.hints.marks import Area, FrameMarks, Strokes
+from vidcolor.guidance.hints.reach import Terrain, falloff
 
 __all__ = ["HintedFrame", "solve_frame"]
 

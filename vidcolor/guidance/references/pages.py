@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from vidcolor.guidance.carry import Atlas
-from vidcolor.guidance.matching import CELL_PX, Looks, see
-from vidcolor.guidance.matching_memory import Memory
-from vidcolor.guidance.references import Reference, ReferencesConfig
+from vidcolor.guidance.references.carry import Atlas
+from vidcolor.guidance.references.descriptors import CELL_PX, Looks, see
+from vidcolor.guidance.references.entries import Reference, ReferencesConfig
+from vidcolor.guidance.references.memory import Memory
 from vidcolor.models.registry import Describes
 
 __all__ = ["Known", "Library", "Page", "cells_of", "position"]

@@ -9,7 +9,7 @@ import torch
 from vidcolor.errors import GuidanceError
 from vidcolor.guidance.colors import parse_color
 from vidcolor.guidance.template import Pin, Template
-from vidcolor.guidance.tracks import TrackEntry, TracksFile, whole_pin
+from vidcolor.guidance.tracks.file import TrackEntry, TracksFile, whole_pin
 from vidcolor.ops.boxes import iou
 from vidcolor.records import FrameBatch, Tracks
 

@@ -183,7 +183,7 @@ def whole_pin(track: int, ab: tuple[float, float]) -> Pin:
     """A person's word that all of an object has one color.
 
     The lightness of its template is NaN: any. Where in the box the object is, is then found by
-    `guidance.object_mask`.
+    `guidance.tracks.mask`.
 
     Args:
         track: Identity of the track, as in `Tracks.ids`.

@@ -10,8 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from vidcolor.color.transfer import welsh
-from vidcolor.guidance.matching import CELL_PX
-from vidcolor.guidance.references import Reference
+from vidcolor.guidance.references.descriptors import CELL_PX
+from vidcolor.guidance.references.entries import Reference
 
 __all__ = ["beneath"]
 

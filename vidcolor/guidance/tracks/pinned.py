@@ -8,10 +8,10 @@ from typing import cast
 
 import numpy as np
 
-from vidcolor.guidance.box_cells import LEVELS, Floats, Grid, feather
-from vidcolor.guidance.box_memory import near_levels
-from vidcolor.guidance.object_mask import ObjectMask, along_edges
 from vidcolor.guidance.template import Template
+from vidcolor.guidance.tracks.cells import LEVELS, Floats, Grid, feather
+from vidcolor.guidance.tracks.mask import ObjectMask, along_edges
+from vidcolor.guidance.tracks.memory import near_levels
 
 __all__ = ["Paint", "paint"]
 

@@ -14,10 +14,10 @@ import torch
 
 from vidcolor.color.lab import lab_to_rgb
 from vidcolor.color.luma import to_lightness
-from vidcolor.guidance.box_cells import Box, Grid, area_of
-from vidcolor.guidance.box_memory import BoxMemory, Firmness
-from vidcolor.guidance.identities import Describer, Sighting, View, group
-from vidcolor.guidance.tracks import TrackEntry, TracksFile
+from vidcolor.guidance.tracks.cells import Box, Grid, area_of
+from vidcolor.guidance.tracks.file import TrackEntry, TracksFile
+from vidcolor.guidance.tracks.identities import Describer, Sighting, View, group
+from vidcolor.guidance.tracks.memory import BoxMemory, Firmness
 from vidcolor.records import Colored, FrameBatch
 
 __all__ = ["Found", "Survey", "on_grid", "to_file"]

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from vidcolor.guidance.box_cells import LEVELS, SIDE, Grid
 from vidcolor.guidance.template import Template
+from vidcolor.guidance.tracks.cells import LEVELS, SIDE, Grid
 
 __all__ = ["BoxMemory", "Firmness", "Sample", "near_levels"]
 

@@ -8,7 +8,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-from vidcolor.guidance.script import (
+from vidcolor.guidance.script.entries import (
     VERSION,
     ColorScript,
     ShotEntry,
@@ -17,7 +17,7 @@ from vidcolor.guidance.script import (
     fingerprint,
     timecode,
 )
-from vidcolor.guidance.tracks import TrackEntry
+from vidcolor.guidance.tracks.file import TrackEntry
 from vidcolor.records import FrameBatch, VideoInfo
 
 __all__ = ["ShotLog", "first_script"]

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import torch
 
-from vidcolor.guidance.tracks import TrackEntry, TracksFile
+from vidcolor.guidance.tracks.file import TrackEntry, TracksFile
 from vidcolor.ops.boxes import iou
 
 __all__ = ["keep_words"]

@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from vidcolor.errors import GuidanceError
-from vidcolor.guidance.guide import Box
-from vidcolor.guidance.hints import HintEntry, Mark
-from vidcolor.guidance.paintings import read_painting
+from vidcolor.guidance.hints.entries import HintEntry, Mark
+from vidcolor.guidance.hints.guide import Box
+from vidcolor.guidance.hints.paintings import read_painting
 from vidcolor.records import VideoInfo
 
 __all__ = ["Area", "FrameMarks", "Strokes", "draw", "owner"]

@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vidcolor.guidance.box_cells import LEVELS, SIDE, Area, Box, Floats, Grid, area_of
+from vidcolor.guidance.tracks.cells import LEVELS, SIDE, Area, Box, Floats, Grid, area_of
 from vidcolor.ops.flow import dis_flow
 
 __all__ = ["ObjectMask", "along_edges", "moving"]

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vidcolor.guidance.matching_memory import Match
+from vidcolor.guidance.references.memory import Match
 
 __all__ = ["Passed", "Spill"]
 

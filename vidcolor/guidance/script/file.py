@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 
 from vidcolor.errors import ConfigError, GuidanceError
 from vidcolor.guidance.moment import parse_time
-from vidcolor.guidance.script import (
+from vidcolor.guidance.script.entries import (
     TIME_TOLERANCE_S,
     VERSION,
     ColorScript,
@@ -20,8 +20,8 @@ from vidcolor.guidance.script import (
     fingerprint,
     timecode,
 )
-from vidcolor.guidance.script_lines import KeyPath, key_lines, nearest_line
-from vidcolor.guidance.script_text import to_data, to_text
+from vidcolor.guidance.script.lines import KeyPath, key_lines, nearest_line
+from vidcolor.guidance.script.text import to_data, to_text
 from vidcolor.schema import load
 
 __all__ = ["check_source", "read_script", "script_text"]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from vidcolor.guidance.carry_pages import Library
-from vidcolor.guidance.carry_shot import ShotReferences
-from vidcolor.guidance.carry_spill import Spill
 from vidcolor.guidance.layers import LayerStore
 from vidcolor.guidance.moment import FrameTimes
-from vidcolor.guidance.references import SIDES_PX, Reference, ReferencesConfig
+from vidcolor.guidance.references.entries import SIDES_PX, Reference, ReferencesConfig
+from vidcolor.guidance.references.pages import Library
+from vidcolor.guidance.references.shot import ShotReferences
+from vidcolor.guidance.references.spill import Spill
 from vidcolor.models.registry import Describes
 from vidcolor.ops.resize import network_size
 from vidcolor.records import FrameBatch

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
 
-from vidcolor.guidance.identities import MARGIN, SURE, View, likeness
 from vidcolor.guidance.template import Template
+from vidcolor.guidance.tracks.identities import MARGIN, SURE, View, likeness
 
 __all__ = ["Gallery", "Member"]
 

@@ -16,15 +16,15 @@ import numpy.typing as npt
 import torch
 
 from vidcolor.errors import ConfigError
-from vidcolor.guidance.guide import Box, Link, denoise, grain, link, to_cells
-from vidcolor.guidance.hint_frame import HintedFrame, solve_frame
-from vidcolor.guidance.hints import Mark, PlacedHints
+from vidcolor.guidance.hints.entries import Mark, PlacedHints
+from vidcolor.guidance.hints.frame import HintedFrame, solve_frame
+from vidcolor.guidance.hints.guide import Box, Link, denoise, grain, link, to_cells
+from vidcolor.guidance.hints.marks import FrameMarks, draw
+from vidcolor.guidance.hints.pins import owned, pin_of
+from vidcolor.guidance.hints.reach import Terrain
+from vidcolor.guidance.hints.travel import Wave, join, lay, travel
 from vidcolor.guidance.layers import LayerStore
-from vidcolor.guidance.marks import FrameMarks, draw
-from vidcolor.guidance.pins import owned, pin_of
-from vidcolor.guidance.reach import Terrain
 from vidcolor.guidance.template import Pin
-from vidcolor.guidance.travel import Wave, join, lay, travel
 from vidcolor.ops.flow import FlowPreset
 from vidcolor.ops.resize import from_network, luma_to_network, network_size
 from vidcolor.records import Layer, Tracked, VideoInfo

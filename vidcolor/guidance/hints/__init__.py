@@ -1,0 +1,1 @@
+"""Hints: colors that a person gives to places."""

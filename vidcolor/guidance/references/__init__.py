@@ -1,0 +1,1 @@
+"""References: colored pictures of the scene, and colored frames of the film."""

@@ -1,0 +1,1 @@
+"""Tracks: which are one object, and what color it has."""
