@@ -36,7 +36,7 @@ from vidcolor.color.bins import (
     soft_encode,
 )
 from vidcolor.color.lab import lab_to_rgb, rgb_to_lab
-from vidcolor.guidance import levin
+from vidcolor.guidance.hints import levin
 from vidcolor.models import objective
 from vidcolor.models.instcolor import FUSIONS, PUBLISHED, InstColor, WeightGenerator, instance_maps
 from vidcolor.models.layers import AB_SCALE

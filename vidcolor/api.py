@@ -297,7 +297,11 @@ def _picture_job(
 def _said_of_stills(config: Config) -> Said:
     if config.guidance.tracks is not None:
         raise GuidanceError("tracks are those of a film; a picture has none")
-    return read_said(config)
+    said = read_said(config)
+    for where, hint in said.hints.entries:
+        if hint.object is not None:
+            raise GuidanceError(f"{where}: tracks are those of a film; a picture has none")
+    return said
 
 
 def _color_still(

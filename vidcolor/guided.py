@@ -15,6 +15,7 @@ from pathlib import Path
 from vidcolor.build import Guidance, choose_device, load_describer
 from vidcolor.color.grade import GradeConfig
 from vidcolor.config import Config
+from vidcolor.errors import ConfigError
 from vidcolor.guidance.hints.entries import FilmHints, place, read_hints
 from vidcolor.guidance.hints.solve import solve_hints
 from vidcolor.guidance.layers import LayerStore
@@ -131,6 +132,11 @@ def find_guidance(
         track_grades=said.track_grades,
         folder=said.folder,
     )
+    wholes = any(hint.object is not None for _, hint in said.hints.entries)
+    if (said.tracks or wholes) and not config.remember.enabled:
+        raise ConfigError(
+            "remember.enabled is off, and nothing else gives objects the color that somebody said"
+        )
     look = _look(film, progress) if said.timed else None
     with contextlib.ExitStack() as stack:
         if said.references:

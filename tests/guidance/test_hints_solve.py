@@ -315,23 +315,33 @@ def test_a_dot_on_the_wall_behind_does_not_bind_to_the_object():
     assert _weight(store, 1)[10, 20] > 0.9
 
 
-def test_a_whole_object_and_a_whole_shot():
+def test_a_whole_object_is_pinned_and_a_whole_shot_colored():
     pictures = _moving(6, 3)
 
     def boxes(n):
-        return {100001: (6.0 + 3 * n, 26.0, 50.0 + 3 * n, 70.0)}
+        return {5: (6.0 + 3 * n, 26.0, 50.0 + 3 * n, 70.0)}
 
     _, store, pins = _solve(
         _film(pictures, boxes),
-        HintEntry("ab(30 0)", whole=True, track=100001),
+        HintEntry("ab(30 0)", whole=True, track=5),
         HintEntry("ab(0 -20)", frame=3, whole=True),
     )
-    assert [pin.track for pin in pins] == [100001]
+    (pin,) = pins
+    assert pin.track == 5
+    assert (pin.template.ab[0] - 30).abs().max() < 1e-5
+    assert pin.template.weight.min() == 1
     for n in (0, 5):
-        layer, left = store.get(n), 8 + 3 * n
+        layer = store.get(n)
         assert layer.weight.min() == 1
-        assert layer.ab[0, 0, 36:60, left + 8 : left + 32].mean() > 27
-        assert (layer.ab[0, 1, :, 90:] + 20).abs().max() < 0.1
+        assert (layer.ab[0, 1] + 20).abs().max() < 0.1
+
+
+def test_a_whole_object_that_is_not_there():
+    with pytest.raises(GuidanceError, match="shot 0 has no track 7, but 5"):
+        _solve(
+            _film(_moving(3, 3), lambda n: {5: (6.0, 26.0, 50.0, 70.0)}),
+            HintEntry("ab(30 0)", whole=True, track=7),
+        )
 
 
 def test_the_batch_size_changes_nothing():

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from vidcolor.guidance import levin
+from vidcolor.guidance.hints import levin
 
 DATA = Path(__file__).parents[1] / "data" / "levin.npz"
 

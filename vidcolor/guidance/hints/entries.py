@@ -29,6 +29,7 @@ from vidcolor.schema import load
 
 __all__ = [
     "LEAVE",
+    "TRACKS",
     "FilmHints",
     "HintEntry",
     "HintsFile",
@@ -45,7 +46,8 @@ LEAVE = "auto"
 _VERSION = 1
 _FILE_NAME = "hints.json"
 _NUMBERED = re.compile(r"(?:frame_?)?(\d+)")
-_SHOT_TRACKS = 100_000  # ids of tracks: number of the shot times this, and a count
+TRACKS = 100_000
+"""Ids of tracks: the number of the shot times this, and a count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +63,8 @@ class HintEntry:
         pts: Or the presentation time.
         points: x0, y0, x1, y1, ... of a stroke; one pair is a point.
         region: x0, y0, x1, y1, ... of the corners of an area; two pairs are a box.
-        whole: The whole object of `track`; without a track all of the shot, below other hints.
+        whole: The whole object of `track`, in all its frames and, where identities are known, in
+            other shots; without a track all of the shot, below other hints.
         unit: `pixels` of the coded frame (0, 0 is its upper left corner) or `fractions` of its
             width and height.
         radius_px: Half the width of a stroke in pixels of the frame; none is as thin as the
@@ -94,8 +97,12 @@ class HintEntry:
             raise ConfigError(f"exactly one of points, region and whole says which place; {what}")
         for name in ("points", "region"):
             self._check_corners(name, getattr(self, name))
-        if not (self.whole and isinstance(self.track, int) and self._timeless):
+        if self.object is None:
             Moment(self.frame, self.time, self.pts)
+        elif not self._timeless:
+            raise ConfigError("an object is meant in all its frames; leave frame, time, pts out")
+        elif self.leaves:
+            raise ConfigError("an object keeps its automatic color by itself; leave the hint out")
         if self.radius_px is not None and not 0 < self.radius_px <= 10_000:
             raise ConfigError(f"radius_px must be above 0, not {self.radius_px}")
         if self.radius_px is not None and not self.points:
@@ -110,6 +117,11 @@ class HintEntry:
             raise ConfigError(f"{name} must be x0, y0, x1, y1, ...; got {len(numbers)} numbers")
         if any(not abs(v) < 1e6 for v in numbers):
             raise ConfigError(f"{name} must be numbers of pixels, not {list(numbers)}")
+
+    @property
+    def object(self) -> int | None:
+        """Id of the track that is colored as a whole, if one is."""
+        return self.track if self.whole and isinstance(self.track, int) else None
 
     @property
     def _timeless(self) -> bool:
@@ -220,11 +232,11 @@ class PlacedHints:
 
     Attributes:
         frames: Hints of a frame, by its pts.
-        tracks: Hints of an object in all its frames, by the id of its track.
+        tracks: Place and hint of whole objects, by the id of the track; the last one counts.
     """
 
     frames: dict[int, tuple[Mark, ...]]
-    tracks: dict[int, tuple[Mark, ...]]
+    tracks: dict[int, tuple[str, HintEntry]]
 
     def touched(self, first_pts: tuple[int, ...]) -> frozenset[int]:
         """Numbers of the shots that hints are in; only these need to be followed.
@@ -233,7 +245,7 @@ class PlacedHints:
             first_pts: pts of the first frame of every shot of the film, in order.
         """
         shots = {sum(first <= pts for first in first_pts) - 1 for pts in self.frames}
-        shots |= {track // _SHOT_TRACKS for track in self.tracks}
+        shots |= {track // TRACKS for track in self.tracks}
         return frozenset(shot for shot in shots if 0 <= shot < len(first_pts))
 
 
@@ -311,14 +323,14 @@ def place(hints: FilmHints, times: FrameTimes, info: VideoInfo) -> PlacedHints:
             be read or has another shape.
     """
     frames: dict[int, list[Mark]] = {}
-    tracks: dict[int, list[Mark]] = {}
+    tracks: dict[int, tuple[str, HintEntry]] = {}
     for where, entry in hints.entries:
         _check_inside(entry, info, where)
         moment = entry.moment
-        if moment is None:
-            assert isinstance(entry.track, int), "checked by the entry"
-            tracks.setdefault(entry.track, []).append(Mark(where, entry))
+        if entry.object is not None:
+            tracks[entry.object] = (where, entry)
         else:
+            assert moment is not None, "checked by the entry"
             frames.setdefault(moment.resolve(times, where), []).append(Mark(where, entry))
     for painting in hints.paintings:
         pts = painting.moment.resolve(times, str(painting.path))
@@ -326,7 +338,7 @@ def place(hints: FilmHints, times: FrameTimes, info: VideoInfo) -> PlacedHints:
         frames.setdefault(pts, []).append(Mark(str(painting.path), painting.path))
     return PlacedHints(
         {pts: tuple(marks) for pts, marks in frames.items()},
-        {track: tuple(marks) for track, marks in tracks.items()},
+        tracks,
     )
 
 

@@ -150,11 +150,6 @@ def draw(
         elif entry.region:
             cells = _polygon(entry.corners(info), info, size)
             result.areas.append(_area(cells, ab, entry.leaves, track, border_cells))
-        elif box is not None:
-            core = _ellipse(box, info, size)
-            result.areas.append(
-                Area(core, ~_inside(_grown(box, 0.03), info, size), ab, entry.leaves, track)
-            )
         elif not entry.leaves:
             result.whole = ab
     return result
@@ -221,13 +216,3 @@ def _grown(box: Box, share: float) -> Box:
 def _inside(box: Box, info: VideoInfo, size: tuple[int, int]) -> Flags:
     y, x = _centers(info, size)
     return np.asarray((y >= box[1]) & (y <= box[3]) & (x >= box[0]) & (x <= box[2]))
-
-
-def _ellipse(box: Box, info: VideoInfo, size: tuple[int, int]) -> Flags:
-    """The middle of a box: what is surely of the object."""
-    y, x = _centers(info, size)
-    half_x, half_y = (box[2] - box[0]) / 2, (box[3] - box[1]) / 2
-    away_x = (x - (box[0] + half_x)) / max(0.5 * half_x, 1e-3)
-    away_y = (y - (box[1] + half_y)) / max(0.7 * half_y, 1e-3)
-    far = away_x**2 + away_y**2
-    return np.asarray((far <= 1) | (far == far.min()))

@@ -15,8 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from vidcolor.errors import ConfigError
-from vidcolor.guidance.hints.entries import Mark, PlacedHints
+from vidcolor.errors import ConfigError, GuidanceError
+from vidcolor.guidance.hints.entries import TRACKS, Mark, PlacedHints
 from vidcolor.guidance.hints.frame import HintedFrame, solve_frame
 from vidcolor.guidance.hints.guide import Box, Link, denoise, grain, link, to_cells
 from vidcolor.guidance.hints.marks import FrameMarks, draw
@@ -25,6 +25,7 @@ from vidcolor.guidance.hints.reach import Terrain
 from vidcolor.guidance.hints.travel import Wave, join, lay, travel
 from vidcolor.guidance.layers import LayerStore
 from vidcolor.guidance.template import Pin
+from vidcolor.guidance.tracks.file import whole_pin
 from vidcolor.ops.flow import FlowPreset
 from vidcolor.ops.resize import from_network, luma_to_network, network_size
 from vidcolor.records import Layer, Tracked, VideoInfo
@@ -193,23 +194,24 @@ class _Shot:
     def finish(self, store: LayerStore) -> list[Pin]:
         """Solve, hand the layers over, and forget."""
         try:
-            self._place_objects()
-            if not any(seen.marks for seen in self.seen):
-                return []
-            return self._solve(store)
+            pins = self._pin_objects()
+            if any(seen.marks for seen in self.seen):
+                pins += self._solve(store)
+            return pins
         finally:
             self.guides.close()
 
-    def _place_objects(self) -> None:
-        """A hint for a whole object is drawn where the object is seen largest."""
-        for track, marks in self.hints.tracks.items():
-            areas = [
-                (_area(seen.boxes[track], self.info), -i)
-                for i, seen in enumerate(self.seen)
-                if track in seen.boxes
-            ]
-            if areas:
-                self.seen[-max(areas)[1]].marks += marks
+    def _pin_objects(self) -> list[Pin]:
+        """Hints on whole objects of this shot, for the stage that remembers objects."""
+        mine = {n: hint for n, hint in self.hints.tracks.items() if n // TRACKS == self.number}
+        there = set().union(*(seen.boxes for seen in self.seen))
+        for track, (where, _) in mine.items():
+            if track not in there:
+                known = ", ".join(map(str, sorted(there))) or "none"
+                raise GuidanceError(
+                    f"{where}: shot {self.number} has no track {track}, but {known}"
+                )
+        return [whole_pin(track, entry.value.ab) for track, (_, entry) in mine.items()]
 
     def _solve(self, store: LayerStore) -> list[Pin]:
         own: dict[int, HintedFrame] = {}
