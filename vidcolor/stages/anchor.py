@@ -57,7 +57,7 @@ class AnchorConfig:
     enabled: bool = True
     strength: float = 1.0
     cell_px: int = 4
-    learn_frames: int = 32
+    learn_frames: int = 20
     hold_frames: int = 3000
     tau: float = 4.0
     limit: float = 30.0

@@ -57,7 +57,7 @@ class StabilizeConfig:
     tau: float = 3.0
     noise_factor: float = 3.0
     tau_most: float = 9.0
-    n_most: int = 10
+    n_most: int = 12
     outlier: float = 12.0
     pulse: float = 4.0
     stretch_frames: int = 24
