@@ -11,7 +11,7 @@ import pytest
 from media import read_luma
 
 from vidcolor import cli
-from vidcolor.api import colorize_image
+from vidcolor.api import colorize_image, colorize_video
 from vidcolor.color.lab import rgb_to_lab
 from vidcolor.errors import GuidanceError
 
@@ -197,6 +197,30 @@ def test_hints_of_a_plan(film, plain, tmp_path):
     ab = _read(tmp_path / "a.mkv")
     assert _is_blue(_on_square(ab, FRAMES + 4))
     assert not _is_blue(_on_square(ab, 4))
+
+
+def test_a_plan_from_python(film, plain, tmp_path):
+    script = tmp_path / "film.vidcolor"
+    assert _run("plan", film, script, "--no-tracks") == 0
+    options = {"codec": "ffv1", "pix_fmt": "yuv444p", "detector": "none"}
+    small = {"short_side": 96}
+    output = tmp_path / "a.mkv"
+    count = colorize_video(film, output, plan=script, colorize=small, **options)
+    assert count == 2 * FRAMES
+    assert _read(output).shape == plain.shape
+
+
+def test_an_output_that_exists_is_refused_before_the_film_is_read(film, tmp_path, capsys):
+    (tmp_path / "a.mkv").write_text("mine")
+    hint = {"frame": 999, "points": [1, 1], "color": "red"}  # found out by a pass over the film
+    (tmp_path / "hints.json").write_text(json.dumps({"version": 1, "hints": [hint]}))
+    words = ("--hints", tmp_path / "hints.json")
+    assert _run("colorize", film, tmp_path / "a.mkv", *words) == 1
+    assert "exists" in capsys.readouterr().err
+    assert (tmp_path / "a.mkv").read_text() == "mine"
+    assert _run("colorize", film, tmp_path / "b.mkv", *words) == 1
+    assert "hints[0]: frame 999 lies behind the end" in capsys.readouterr().err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.mkv", "hints.json"]
 
 
 def test_a_picture_with_a_hint_and_a_reference(film, tmp_path):

@@ -65,6 +65,10 @@ def make_config(base: Config | None = None, **options: Any) -> Config:
     Raises:
         ConfigError: For an unknown key, a wrong type or a value out of range.
     """
+    return load(Config, merge(to_dict(base) if base else {}, _data(options)), "options")
+
+
+def _data(options: Mapping[str, Any]) -> dict[str, Any]:
     data: dict[str, Any] = {}
     for key, value in options.items():
         if key == "stabilize" and isinstance(value, bool):
@@ -73,7 +77,7 @@ def make_config(base: Config | None = None, **options: Any) -> Config:
             put(data, SHORT_NAMES[key], value)
         else:
             data[key] = merge(data.get(key, {}), value) if isinstance(value, Mapping) else value
-    return load(Config, merge(to_dict(base) if base else {}, data), "options")
+    return data
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,11 +127,10 @@ def _video_job(source: Path, output: Path, config: Config, download: Download | 
     span = (config.input.start, config.input.duration)
 
     def run(progress: Progress) -> int:
-        film = Film(_opened(source, config.input), line, _whole(source, config.input))
         with (
-            find_guidance(film, said, config, progress) as guidance,
             VideoReader(source, config.input) as reader,
             VideoWriter(output, source, reader.info, config.output, config.compose, span) as writer,
+            find_guidance(_film(source, config, line), said, config, progress) as guidance,
         ):
             own = build_line(config, guidance=guidance) if said.passes else line
             frames = _UntilDamage(prefetch(reader, _AHEAD), config.output.keep_partial)
@@ -140,19 +143,20 @@ def _video_job(source: Path, output: Path, config: Config, download: Download | 
     return Job("frame", None if total is None else total * (1 + said.passes), run)
 
 
-def _opened(source: Path, config: InputConfig) -> Frames:
-    @contextlib.contextmanager
-    def frames() -> Iterator[Iterable[FrameBatch]]:
-        with VideoReader(source, config) as reader:
-            yield prefetch(reader, _AHEAD)
+def _film(source: Path, config: Config, line: Pipeline) -> Film:
+    """A film for the passes that find guidance; where it is damaged it ends."""
 
-    return frames
+    def opened(part: InputConfig) -> Frames:
+        @contextlib.contextmanager
+        def frames() -> Iterator[Iterable[FrameBatch]]:
+            with VideoReader(source, part) as reader:
+                yield _UntilDamage(prefetch(reader, _AHEAD), config.output.keep_partial)
 
+        return frames
 
-def _whole(source: Path, config: InputConfig) -> Frames | None:
-    """Reads the whole film, if the settings ask for a part of it."""
-    whole = dataclasses.replace(config, start=None, duration=None)
-    return None if whole == config else _opened(source, whole)
+    whole = dataclasses.replace(config.input, start=None, duration=None)
+    is_part = whole != config.input
+    return Film(opened(config.input), line, opened(whole) if is_part else None)
 
 
 def open_plan(
@@ -197,10 +201,7 @@ def open_plan(
     said = read_said(config, script, plan)
     line = build_line(config, download=download, guidance=Guidance(tracks=said.tracks))
     shots = listed_shots(script)
-    film = Film(
-        _opened(source, config.input),
-        dataclasses.replace(line, cut=ListedShots(config.cut, shots)),
-    )
+    film = _film(source, config, dataclasses.replace(line, cut=ListedShots(config.cut, shots)))
 
     def run(progress: Progress) -> int:
         mark = film_mark(source)
@@ -326,6 +327,7 @@ def colorize_video(
     output: str | os.PathLike[str],
     *,
     progress: Progress | None = None,
+    plan: str | os.PathLike[str] | None = None,
     config: Config | None = None,
     **options: Any,
 ) -> int:
@@ -337,8 +339,10 @@ def colorize_video(
         source: Any video that FFmpeg reads.
         output: `.mkv`, `.mp4` or `.mov`; written whole or not at all.
         progress: Told how many frames were finished, every batch.
+        plan: A color script; only shots are colored that are not there as it wants them.
         config: Settings; defaults if None.
-        **options: Laid over `config`, see `make_config`: `crf=20`, `detector="none"`, ...
+        **options: Laid over `config`, see `make_config`: `crf=20`, `hints="hints.json"`,
+            `reference=["still.png"]`, ...
 
     Returns:
         Number of frames.
@@ -346,8 +350,12 @@ def colorize_video(
     Raises:
         VidcolorError: For anything wrong with the files or settings, in one line.
     """
-    settings = make_config(config, **options)
-    return _video_job(Path(source), Path(output), settings, None).run(progress or _ignore)
+    if plan is not None:
+        layers = [to_dict(config) if config else {}, _data(options)]
+        job = open_plan(Path(source), Path(output), Path(plan), layers)
+    else:
+        job = _video_job(Path(source), Path(output), make_config(config, **options), None)
+    return job.run(progress or _ignore)
 
 
 @functools.lru_cache(maxsize=2)

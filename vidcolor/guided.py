@@ -8,6 +8,7 @@ only; the line then finds what is known by the pts of its frames.
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -27,7 +28,9 @@ from vidcolor.guidance.tracks.file import TracksFile, load_tracks
 from vidcolor.pipeline import Pipeline
 from vidcolor.records import FrameBatch, VideoInfo
 
-__all__ = ["Film", "Said", "find_guidance", "read_said"]
+__all__ = ["Film", "Frames", "Said", "find_guidance", "read_said"]
+
+_log = logging.getLogger(__name__)
 
 Frames = Callable[[], contextlib.AbstractContextManager[Iterable[FrameBatch]]]
 """Opens a film (or a part of it) and gives its batches."""
@@ -137,6 +140,9 @@ def find_guidance(
         raise ConfigError(
             "remember.enabled is off, and nothing else gives objects the color that somebody said"
         )
+    if said.passes:
+        times = "once" if said.passes == 1 else f"{said.passes} times"
+        _log.info("reading the film %s first, for hints and references", times)
     look = _look(film, progress) if said.timed else None
     with contextlib.ExitStack() as stack:
         if said.references:

@@ -28,7 +28,10 @@ __all__ = ["check_source", "read_script", "script_text"]
 
 Check = Callable[[Mapping[str, Any]], object]
 
-_FILM_TABLES = ("device", "precision", "input", "cut", "output", "compose", "grade")
+_FILM_TABLES = (
+    "device", "precision", "input", "cut", "output", "compose", "grade", "guidance", "hints",
+    "references",
+)  # fmt: skip
 _HEAD = """\
 # Color script of vidcolor; every key is explained in docs/color-script.md. Programs that write this
 # file again do not keep comments: use `note` for what is to stay.
