@@ -25,7 +25,11 @@ def options(tmp_path_factory):
 def test_short_names_and_tables_make_one_config():
     config = make_config(crf=20, stabilize={"tau": 4.0}, detector="none", device="cpu")
     assert (config.output.crf, config.stabilize.tau, config.detect.detector) == (20, 4.0, "none")
-    assert not make_config(stabilize=False).stabilize.enabled
+    alone = make_config(stabilize=False, crf=20)
+    stages = (alone.stabilize, alone.anchor, alone.remember)
+    assert [stage.enabled for stage in stages] == [False] * 3
+    assert (alone.cadence.cadence, alone.output.crf) == ("every", 20)
+    assert make_config(stabilize=False, cadence="4").cadence.cadence == "4"
     assert make_config(config, crf=22).stabilize.tau == 4.0
     assert make_config() == Config()
     with pytest.raises(ConfigError, match="did you mean 'stabilize'"):

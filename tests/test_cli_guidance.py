@@ -254,12 +254,14 @@ def test_a_picture_with_a_hint_and_a_reference(film, tmp_path):
         (["--tracks", "none.json"], "none.json"),
         (["--plan", "none.vidcolor"], "none.vidcolor"),
         (["--cadence", "often"], "cadence must be auto, every or a number"),
+        (["--tracks", "tracks.json", "--no-stabilize"], "remember.enabled is off"),
     ],
 )
 def test_what_is_not_there_is_said_before_anything_is_written(
     film, tmp_path, capsys, monkeypatch, words, message
 ):
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "tracks.json").write_text('{"version": 1, "tracks": []}')
     assert _run("colorize", film, tmp_path / "a.mkv", *words) == 1
     assert message in capsys.readouterr().err
     assert not (tmp_path / "a.mkv").exists()

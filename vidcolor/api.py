@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from vidcolor.build import Download, Guidance, build_line
 from vidcolor.color.compose import compose_rgb
-from vidcolor.config import SHORT_NAMES, Config
+from vidcolor.config import ALONE, SHORT_NAMES, Config
 from vidcolor.errors import ConfigError, GuidanceError, MediaError
 from vidcolor.guidance.script.file import check_source, read_script
 from vidcolor.guidance.script.key import film_settings
@@ -59,8 +59,8 @@ def make_config(base: Config | None = None, **options: Any) -> Config:
 
     Args:
         base: What the options are laid over; the defaults if None.
-        **options: Short names (`crf=20`, `detector="none"`, `stabilize=False`) or tables by stage
-            (`stabilize={"tau": 4.0}`).
+        **options: Short names (`crf=20`, `detector="none"`), tables by stage
+            (`stabilize={"tau": 4.0}`), or `stabilize=False`: every frame by itself.
 
     Raises:
         ConfigError: For an unknown key, a wrong type or a value out of range.
@@ -72,7 +72,7 @@ def _data(options: Mapping[str, Any]) -> dict[str, Any]:
     data: dict[str, Any] = {}
     for key, value in options.items():
         if key == "stabilize" and isinstance(value, bool):
-            put(data, ("stabilize", "enabled"), value)
+            data = data if value else merge(ALONE, data)
         elif key in SHORT_NAMES and not isinstance(value, Mapping):
             put(data, SHORT_NAMES[key], value)
         else:

@@ -22,7 +22,7 @@ from vidcolor.stages.remember import RememberConfig
 from vidcolor.stages.stabilize import StabilizeConfig
 from vidcolor.stages.track import TrackConfig
 
-__all__ = ["SHORT_NAMES", "Config", "GuidanceConfig"]
+__all__ = ["ALONE", "SHORT_NAMES", "Config", "GuidanceConfig"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -84,6 +84,14 @@ class Config:
     compose: ComposeConfig = dataclasses.field(default_factory=ComposeConfig)
     output: OutputConfig = dataclasses.field(default_factory=OutputConfig)
 
+
+ALONE: Mapping[str, Mapping[str, object]] = {
+    "cadence": {"cadence": "every"},
+    "anchor": {"enabled": False},
+    "remember": {"enabled": False},
+    "stabilize": {"enabled": False},
+}
+"""What --no-stabilize means: every frame is colored by itself."""
 
 SHORT_NAMES: Mapping[str, tuple[str, ...]] = {
     "device": ("device",),

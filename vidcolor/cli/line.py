@@ -44,7 +44,7 @@ def line_layers(args: argparse.Namespace, extra: Sequence[str]) -> list[Mapping[
         ConfigError: If a layer sets what is no setting, or to what it cannot be.
     """
     from vidcolor import schema as c
-    from vidcolor.config import SHORT_NAMES, Config
+    from vidcolor.config import ALONE, SHORT_NAMES, Config
 
     flags: dict[str, Any] = {}
     known = {leaf.name: leaf for leaf in c.leaves(Config)}
@@ -60,7 +60,7 @@ def line_layers(args: argparse.Namespace, extra: Sequence[str]) -> list[Mapping[
             value = c.parse(value, known[".".join(path)])
         c.put(flags, path, value)
     if getattr(args, "no_stabilize", False):
-        c.put(flags, ("stabilize", "enabled"), False)
+        flags = c.merge(ALONE, flags)
     data: dict[str, Any] = {}
     if args.config:
         data = c.read_toml(args.config)
