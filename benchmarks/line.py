@@ -40,7 +40,7 @@ ROOT = Path(__file__).resolve().parents[1]
 EXAMPLE = ROOT / "examples" / "example.mp4"
 KINDS = ("line", "transcode", "stages")
 BEFORE = ("decode", "cut", "restore", "detect", "track")
-AFTER = ("colorize", "refer", "anchor", "remember", "stabilize", "obey", "grade")
+AFTER = ("colorize", "refer", "anchor", "remember", "stabilize", "tone", "obey", "grade")
 STAGES = (*BEFORE, *AFTER)
 ENDS = ("compose", "encode")
 WARM_UP_FRAMES = 24
@@ -301,6 +301,7 @@ def color_frames(line: Any, tracked: Iterable[Any], clock: StageClock) -> Iterat
     colored = clock.items("anchor", line.anchor(colored))
     colored = clock.items("remember", line.remember(colored))
     colored = clock.items("stabilize", line.stabilize(colored))
+    colored = clock.items("tone", line.tone(colored))
     colored = (clock.call("obey", line.obey, batch) for batch in colored)
     return (clock.call("grade", line.grade, batch) for batch in colored)
 

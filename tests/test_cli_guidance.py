@@ -223,6 +223,19 @@ def test_an_output_that_exists_is_refused_before_the_film_is_read(film, tmp_path
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.mkv", "hints.json"]
 
 
+def test_the_palette_of_a_picture(film, plain, tmp_path):
+    script = tmp_path / "film.vidcolor"
+    assert _run("plan", film, script, "--no-tracks") == 0
+    _painted(tmp_path / "green.png", 0)
+    entry = '[[references]]\nfile = "green.png"\nmethod = "tone"\nshots = [1]\n'
+    script.write_text(script.read_text() + "\n" + entry)
+    assert _run("colorize", film, tmp_path / "a.mkv", "--plan", script) == 0
+    ab = _read(tmp_path / "a.mkv")
+    np.testing.assert_allclose(ab[: FRAMES - 1], plain[: FRAMES - 1], atol=3)
+    picture = np.array([-20.0, 20.0])  # and a red square, of a seventeenth of it
+    np.testing.assert_allclose(ab[FRAMES + 9].mean((0, 1)), picture, atol=7)
+
+
 def test_a_picture_with_a_hint_and_a_reference(film, tmp_path):
     luma = next(_lumas())
     cv2.imwrite(str(tmp_path / "a.png"), luma)

@@ -132,7 +132,7 @@ def _video_job(source: Path, output: Path, config: Config, download: Download | 
             VideoWriter(output, source, reader.info, config.output, config.compose, span) as writer,
             find_guidance(_film(source, config, line), said, config, progress) as guidance,
         ):
-            own = build_line(config, guidance=guidance) if said.passes else line
+            own = build_line(config, guidance=guidance) if said else line
             frames = _UntilDamage(prefetch(reader, _AHEAD), config.output.keep_partial)
             for colored in own(frames):
                 writer.write(colored)
@@ -310,7 +310,7 @@ def _color_still(
 ) -> npt.NDArray[Any]:
     film = Film(lambda: contextlib.nullcontext([frames]), line)
     with find_guidance(film, said, config, _ignore) as guidance:
-        own = build_line(config, still=True, guidance=guidance) if said.passes else line
+        own = build_line(config, still=True, guidance=guidance) if said else line
         (colored,) = own([frames])
     return compose_rgb(
         frames.luma[0, 0].numpy(),

@@ -35,6 +35,7 @@ from vidcolor.stages.overlay import NoOverlay, Overlay
 from vidcolor.stages.remember import Forget, Remember
 from vidcolor.stages.restore import NoRestore
 from vidcolor.stages.stabilize import Hold, Stabilizer
+from vidcolor.stages.tone import Palette, Tone
 from vidcolor.stages.track import NoTracker, Tracker
 
 __all__ = [
@@ -91,6 +92,8 @@ class Guidance:
 
     Attributes:
         references: What references say, by frame.
+        palettes: What pictures want of the colors of shots.
+        silent: Numbers of shots in which palettes do not count.
         hints: What hints say, by frame.
         asked: pts of frames at which the network has to look.
         tracks: Which tracks are one object.
@@ -101,6 +104,8 @@ class Guidance:
     """
 
     references: LayerStore | None = None
+    palettes: tuple[Palette, ...] = ()
+    silent: frozenset[int] = frozenset()
     hints: LayerStore | None = None
     asked: frozenset[int] = frozenset()
     tracks: TracksFile | None = None
@@ -214,6 +219,7 @@ def build_line(
         anchor=Anchor(config.anchor, flow) if films and config.anchor.enabled else Forget(),
         remember=_remember(config, device, known) if remembers else Forget(),
         stabilize=Stabilizer(config.stabilize) if steady else Hold(),
+        tone=Tone(known.palettes, known.silent) if known.palettes else Forget(),
         obey=NoOverlay() if known.hints is None else Overlay(known.hints),
         grade=make_grade(config.grade, known.shot_grades, known.track_grades, known.folder),
     )

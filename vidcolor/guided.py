@@ -15,6 +15,7 @@ from pathlib import Path
 
 from vidcolor.build import Guidance, choose_device, load_describer
 from vidcolor.color.grade import GradeConfig
+from vidcolor.color.transfer import chroma_statistics
 from vidcolor.config import Config
 from vidcolor.errors import ConfigError
 from vidcolor.guidance.hints.entries import FilmHints, place, read_hints
@@ -27,10 +28,13 @@ from vidcolor.guidance.script.entries import ColorScript
 from vidcolor.guidance.tracks.file import TracksFile, load_tracks
 from vidcolor.pipeline import Pipeline
 from vidcolor.records import FrameBatch, VideoInfo
+from vidcolor.stages.tone import Palette
 
 __all__ = ["Film", "Frames", "Said", "find_guidance", "read_said"]
 
 _log = logging.getLogger(__name__)
+
+_SMALL = (192, 320)  # of pictures of which only statistics count
 
 Frames = Callable[[], contextlib.AbstractContextManager[Iterable[FrameBatch]]]
 """Opens a film (or a part of it) and gives its batches."""
@@ -74,10 +78,15 @@ class Said:
     track_grades: Mapping[int, GradeConfig] = field(default_factory=dict)
     folder: Path = field(default_factory=Path)
 
+    def __bool__(self) -> bool:
+        """Whether there is more than tracks and grades, which need no search."""
+        return bool(self.hints or self.references)
+
     @property
     def passes(self) -> int:
         """How often the film is read before it is colored."""
-        return self.timed + bool(self.hints) + bool(self.references)
+        matched = any(one.entry.method != "tone" for one in self.references)
+        return self.timed + bool(self.hints) + matched
 
     @property
     def timed(self) -> bool:
@@ -145,20 +154,22 @@ def find_guidance(
         _log.info("reading the film %s first, for hints and references", times)
     look = _look(film, progress) if said.timed else None
     with contextlib.ExitStack() as stack:
-        if said.references:
+        palettes = tuple(_palette(one) for one in said.references if one.entry.method == "tone")
+        if pictures := [one for one in said.references if one.entry.method != "tone"]:
             store = stack.enter_context(LayerStore())
             model = load_describer(choose_device(config.device))
             with film.open() as frames:
                 shots = film.line.shots(_told(frames, progress))
                 solve_references(
                     (batch for batch in shots if batch.shot not in said.silent),
-                    said.references,
+                    pictures,
                     model,
                     config.references,
                     store,
                     look.times if look else None,
                 )
             guidance = replace(guidance, references=store)
+        guidance = replace(guidance, palettes=palettes, silent=said.silent)
         if said.hints:
             assert look is not None
             placed = place(said.hints, look.times, look.info)
@@ -171,6 +182,11 @@ def find_guidance(
             asked = frozenset(placed.frames)
             guidance = replace(guidance, hints=store, asked=asked, pins=pins)
         yield guidance
+
+
+def _palette(reference: Reference) -> Palette:
+    mean, spread = chroma_statistics(reference.small(_SMALL)[1])
+    return Palette(mean, spread, reference.entry.strength, reference.entry.shots)
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ class Pipeline:
         anchor: Keeps the color of a place from drifting through a shot.
         remember: Keeps the color of an object.
         stabilize: Holds color still.
+        tone: Gives shots the palette of a picture.
         obey: Lays the colors that a person gave over it.
         grade: Changes color as a whole, after taste.
     """
@@ -47,6 +48,7 @@ class Pipeline:
     anchor: Remember
     remember: Remember
     stabilize: Stabilize
+    tone: Remember
     obey: Lay
     grade: Lay
 
@@ -78,5 +80,6 @@ class Pipeline:
         anchored = self.anchor(referred)
         remembered = self.remember(anchored)
         steady = self.stabilize(remembered)
-        obedient = map(self.obey, steady)
+        toned = self.tone(steady)
+        obedient = map(self.obey, toned)
         return map(self.grade, obedient)

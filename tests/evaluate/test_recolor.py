@@ -69,7 +69,7 @@ def laid(network, stabilize=None) -> Pipeline:
     return Pipeline(
         cut=NoCut(), restore=NoRestore(), detect=NoDetector(), track=NoTracker(),
         colorize=EveryFrame(network), refer=NoOverlay(), anchor=Forget(), remember=Forget(),
-        stabilize=stabilize or Hold(), obey=NoOverlay(), grade=NoOverlay(),
+        stabilize=stabilize or Hold(), tone=Forget(), obey=NoOverlay(), grade=NoOverlay(),
     )  # fmt: skip
 
 

@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["match_chroma", "reinhard", "welsh"]
+__all__ = ["chroma_statistics", "chroma_transfer", "reinhard", "welsh"]
 
 Array = npt.NDArray[np.floating[Any]]
 
@@ -52,30 +52,35 @@ def _opponents(picture: Array) -> Array:
     return cast(Array, np.log10(pixels @ _TO_CONES.T) @ _TO_OPPONENTS.T)
 
 
-def match_chroma(ab: Array, reference: Array, weight: Array | None = None) -> Array:
-    """a*b* with the mean and the covariance of a reference's.
-
-    Reinhard's idea with both channels at once, so that hues keep their relations: of all linear
-    maps that give the wanted covariance the one that moves colors least.
+def chroma_statistics(ab: Array) -> tuple[Array, Array]:
+    """Mean and covariance of colors.
 
     Args:
-        ab: (2, ...) a*b* that are to change.
-        reference: (2, ...) a*b* of the reference.
-        weight: Like `ab[0]`: how much each place counts in the statistics of `ab`; all alike if
-            None.
+        ab: (2, ...) a*b*.
 
     Returns:
-        The shape of `ab`, float64.
+        (2,) and (2, 2), float64.
     """
-    own = np.asarray(ab, np.float64).reshape(2, -1)
-    wanted = np.asarray(reference, np.float64).reshape(2, -1)
-    shares = None if weight is None else np.asarray(weight, np.float64).ravel()
-    mean = np.average(own, axis=1, weights=shares)[:, None]
-    spread = np.cov(own, aweights=shares, bias=True)
-    root, inverse = _root(spread), _root(spread, -0.5)
-    turn = inverse @ _root(root @ np.cov(wanted, bias=True) @ root) @ inverse
-    moved = turn @ (own - mean) + wanted.mean(1)[:, None]
-    return cast(Array, moved.reshape(ab.shape))
+    flat = np.asarray(ab, np.float64).reshape(2, -1)
+    return flat.mean(1), np.cov(flat, bias=True)
+
+
+def chroma_transfer(own: tuple[Array, Array], wanted: tuple[Array, Array]) -> Array:
+    """The map that gives colors the mean and the covariance of others.
+
+    Reinhard's idea with both channels at once, so that hues keep their relations: of all linear
+    maps that give the wanted covariance the one that moves colors least (Pitie and Kokaram).
+
+    Args:
+        own: `chroma_statistics` of the colors that are to change.
+        wanted: Those of the others.
+
+    Returns:
+        (2, 3) float64: what is multiplied with (a*, b*, 1).
+    """
+    root, inverse = _root(own[1]), _root(own[1], -0.5)
+    turn = inverse @ _root(root @ wanted[1] @ root) @ inverse
+    return cast(Array, np.column_stack((turn, wanted[0] - turn @ own[0])))
 
 
 def _root(matrix: Array, power: float = 0.5) -> Array:

@@ -97,6 +97,7 @@ def each_frame_alone(line: Pipeline) -> Pipeline:
         anchor=Forget(),
         remember=Forget(),
         stabilize=Hold(),
+        tone=Forget(),
         obey=NoOverlay(),
         grade=NoOverlay(),
     )

@@ -58,7 +58,8 @@ class ReferenceEntry:
         shots: Numbers of the shots in which it counts; empty is all of them.
         strength: How far it has a say, 0 to 1.
         method: `match` finds the same things in picture and film; `statistics` only looks for
-            pixels of like lightness and texture, for pictures that have nothing else in common.
+            pixels of like lightness and texture, for pictures that have nothing else in common;
+            `tone` gives the automatic color the picture's mean and spread.
     """
 
     file: str
@@ -67,16 +68,16 @@ class ReferenceEntry:
     pts: int | None = None
     shots: tuple[int, ...] = ()
     strength: float = 1.0
-    method: Literal["match", "statistics"] = "match"
+    method: Literal["match", "statistics", "tone"] = "match"
 
     def __post_init__(self) -> None:
         if not self.file.strip():
             raise ConfigError("file must name a picture or a folder of pictures")
         if any(value is not None for value in (self.frame, self.time, self.pts)):
             Moment(self.frame, self.time, self.pts)
-            if self.method == "statistics":
+            if self.method != "match":
                 raise ConfigError(
-                    "a frame of the film is carried along motion, not by statistics; leave out "
+                    f"a frame of the film is carried along motion, not by {self.method}; leave out "
                     "method or the place"
                 )
         if any(shot < 0 for shot in self.shots):
