@@ -20,7 +20,6 @@ import torch
 from vidcolor.errors import ConfigError
 from vidcolor.ops.flow import FlowPreset, agreement, as_gray, dis_flow, grain, invert_flow, warp
 from vidcolor.records import Chroma, Colored
-from vidcolor.stages.saturation import Saturation
 
 __all__ = ["Hold", "StabilizeConfig", "Stabilizer"]
 
@@ -49,7 +48,6 @@ class StabilizeConfig:
         window_frames: Frames finished at a time, in whole stretches; it takes memory and changes
             no pixel.
         sure_weight: A person's color counts as so many samples.
-        gain_most: Largest gain that keeps the mean chroma of a shot; 1 is off.
         flow: Effort for motion: `ultrafast`, `fast` or `medium`.
     """
 
@@ -57,14 +55,13 @@ class StabilizeConfig:
     tau: float = 3.0
     noise_factor: float = 3.0
     tau_most: float = 9.0
-    n_most: int = 12
+    n_most: int = 10
     outlier: float = 12.0
     pulse: float = 4.0
     stretch_frames: int = 24
     lookahead_frames: int = 16
     window_frames: int = 24
     sure_weight: float = 4.0
-    gain_most: float = 1.25
     flow: str = "medium"
 
     def __post_init__(self) -> None:
@@ -80,8 +77,6 @@ class StabilizeConfig:
         for name, least in (("stretch_frames", 1), ("window_frames", 1), ("lookahead_frames", 0)):
             if getattr(self, name) < least:
                 raise ConfigError(f"{name} must be at least {least}, not {getattr(self, name)}")
-        if not 1 <= self.gain_most <= 4:
-            raise ConfigError(f"gain_most must be 1 to 4, not {self.gain_most}")
         if not 1 <= self.sure_weight <= 100:
             raise ConfigError(f"sure_weight must be 1 to 100, not {self.sure_weight}")
         if self.flow not in _PRESETS:
@@ -253,7 +248,6 @@ class _Shot:
         self._single = config.outlier == 0  # the first pass is all; else it only finds outliers
         self._window_frames = -(-config.window_frames // config.stretch_frames)
         self._window_frames *= config.stretch_frames
-        self.saturation = Saturation(config.gain_most)
         self.begun = False
         self.frames: deque[tuple[int, _Frame]] = deque()  # by frame number within the shot
         self.places: deque[int] = deque()  # all frames not yet given out, held ones too
@@ -346,7 +340,6 @@ class _Shot:
                 means = self._sides(frame, weights[i], *means)
             joined = _join(frame, *means, weights[i])
             ab = np.stack((joined.a, joined.b))
-            ab = self.saturation.restore(np.stack((frame.a, frame.b)), ab)
             if frame.sure is not None:
                 keep = frame.sure**_SURE_POWER
                 ab += keep * (np.stack((frame.a, frame.b)) - ab)
