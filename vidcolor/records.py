@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 __all__ = [
+    "TRACKS_OF_A_SHOT",
     "Chroma",
     "ColorSpec",
     "Colored",
@@ -29,6 +30,10 @@ __all__ = [
 ]
 
 Matrix = Literal["bt601", "bt709", "bt2020"]
+
+
+TRACKS_OF_A_SHOT = 100_000
+"""Ids of tracks in shot s are s times this and up: the same however a film is divided."""
 
 
 def _check(condition: bool, message: str) -> None:

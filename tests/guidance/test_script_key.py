@@ -13,7 +13,6 @@ from vidcolor.guidance.script.file import read_script
 from vidcolor.guidance.script.key import (
     film_settings,
     overrides,
-    same_settings,
     shot_key,
     shots_of_hint,
 )
@@ -196,10 +195,3 @@ def test_settings_of_shots(script, tmp_path):
     }
     script = replace(script, grade=GradeConfig(lut="a.cube"))
     assert film_settings(script, tmp_path)["grade"] == {"lut": str(tmp_path / "a.cube")}
-
-
-def test_runs_of_shots_with_the_same_settings(script):
-    assert same_settings(script) == ((0,), (1,), (2,))
-    plain = replace(script.shots[1], colorizer=None, settings={})
-    script = replace(script, shots=(script.shots[0], plain, script.shots[2]))
-    assert same_settings(script) == ((0, 1, 2),)

@@ -15,8 +15,8 @@ from dataclasses import dataclass
 import torch
 
 from vidcolor.errors import ConfigError
-from vidcolor.records import Detected, Tracked, Tracks
-from vidcolor.stages.track_shot import IDS_OF_A_SHOT, ShotTracks
+from vidcolor.records import TRACKS_OF_A_SHOT, Detected, Tracked, Tracks
+from vidcolor.stages.track_shot import ShotTracks
 
 __all__ = ["NoTracker", "TrackConfig", "Tracker"]
 
@@ -135,7 +135,7 @@ class NoTracker:
             kept = self._chosen(item)
             numbers = torch.arange(1, len(kept) + 1) + count
             count += len(kept)
-            ids = shot * IDS_OF_A_SHOT + numbers
+            ids = shot * TRACKS_OF_A_SHOT + numbers
             if item.ids is not None:
                 ids = item.ids[kept]
             yield Tracked(item.frames, Tracks(item.detections[kept], ids, torch.ones(len(kept))))

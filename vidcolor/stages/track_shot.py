@@ -14,16 +14,15 @@ import torch
 from numpy.typing import NDArray
 
 from vidcolor.ops.boxes import clip, from_center, to_center
-from vidcolor.records import Detected, Detections, FrameBatch, Tracked, Tracks
+from vidcolor.records import TRACKS_OF_A_SHOT, Detected, Detections, FrameBatch, Tracked, Tracks
 from vidcolor.stages.track_associate import Association, Observation, Track
 from vidcolor.stages.track_smooth import hold_still, quantize, smooth
 
 if TYPE_CHECKING:
     from vidcolor.stages.track import TrackConfig
 
-__all__ = ["IDS_OF_A_SHOT", "ShotTracks"]
+__all__ = ["ShotTracks"]
 
-IDS_OF_A_SHOT = 100_000  # identities of shot s are s times this and up: the same however divided
 _GAP_TRUST = 0.05  # weight of an interpolated box against a detection of score 1
 _LEAST_SIDE_PX = 2.0
 _MOST_MISSED_LOOKS = 3  # in a gap that is filled however long it is
@@ -233,7 +232,7 @@ class ShotTracks:
             return
         if track.id is None:
             self._numbered += 1
-            track.id = self.number * IDS_OF_A_SHOT + self._numbered
+            track.id = self.number * TRACKS_OF_A_SHOT + self._numbered
         if track.on_at < 0:
             track.label = track.voted()
         continues = track.since is not None and track.on_at == first - 1

@@ -24,12 +24,11 @@ from vidcolor.guidance.colors import Color, parse_color
 from vidcolor.guidance.hints.paintings import check_painting
 from vidcolor.guidance.moment import FrameTimes, Moment
 from vidcolor.io.image import EXTENSIONS
-from vidcolor.records import VideoInfo
+from vidcolor.records import TRACKS_OF_A_SHOT, VideoInfo
 from vidcolor.schema import load
 
 __all__ = [
     "LEAVE",
-    "TRACKS",
     "FilmHints",
     "HintEntry",
     "HintsFile",
@@ -46,8 +45,6 @@ LEAVE = "auto"
 _VERSION = 1
 _FILE_NAME = "hints.json"
 _NUMBERED = re.compile(r"(?:frame_?)?(\d+)")
-TRACKS = 100_000
-"""Ids of tracks: the number of the shot times this, and a count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -245,7 +242,7 @@ class PlacedHints:
             first_pts: pts of the first frame of every shot of the film, in order.
         """
         shots = {sum(first <= pts for first in first_pts) - 1 for pts in self.frames}
-        shots |= {track // TRACKS for track in self.tracks}
+        shots |= {track // TRACKS_OF_A_SHOT for track in self.tracks}
         return frozenset(shot for shot in shots if 0 <= shot < len(first_pts))
 
 

@@ -16,7 +16,7 @@ import numpy.typing as npt
 import torch
 
 from vidcolor.errors import ConfigError, GuidanceError
-from vidcolor.guidance.hints.entries import TRACKS, Mark, PlacedHints
+from vidcolor.guidance.hints.entries import Mark, PlacedHints
 from vidcolor.guidance.hints.frame import HintedFrame, solve_frame
 from vidcolor.guidance.hints.guide import Box, Link, denoise, grain, link, to_cells
 from vidcolor.guidance.hints.marks import FrameMarks, draw
@@ -28,7 +28,7 @@ from vidcolor.guidance.template import Pin
 from vidcolor.guidance.tracks.file import whole_pin
 from vidcolor.ops.flow import FlowPreset
 from vidcolor.ops.resize import from_network, luma_to_network, network_size
-from vidcolor.records import Layer, Tracked, VideoInfo
+from vidcolor.records import TRACKS_OF_A_SHOT, Layer, Tracked, VideoInfo
 
 __all__ = ["HintsConfig", "solve_hints"]
 
@@ -203,7 +203,8 @@ class _Shot:
 
     def _pin_objects(self) -> list[Pin]:
         """Hints on whole objects of this shot, for the stage that remembers objects."""
-        mine = {n: hint for n, hint in self.hints.tracks.items() if n // TRACKS == self.number}
+        hints = self.hints.tracks.items()
+        mine = {n: hint for n, hint in hints if n // TRACKS_OF_A_SHOT == self.number}
         there = set().union(*(seen.boxes for seen in self.seen))
         for track, (where, _) in mine.items():
             if track not in there:

@@ -7,8 +7,9 @@ from collections import Counter
 from dataclasses import replace
 
 from vidcolor.guidance.hints.entries import HintEntry
-from vidcolor.guidance.script.entries import TRACKS_OF_A_SHOT, ColorScript, ShotEntry, TrackGrade
+from vidcolor.guidance.script.entries import ColorScript, ShotEntry, TrackGrade
 from vidcolor.guidance.tracks.file import TrackEntry
+from vidcolor.records import TRACKS_OF_A_SHOT
 
 __all__ = ["carry_over"]
 

@@ -23,7 +23,6 @@ from vidcolor.guidance.tracks.file import TrackEntry, TracksFile
 
 __all__ = [
     "TIME_TOLERANCE_S",
-    "TRACKS_OF_A_SHOT",
     "VERSION",
     "ColorScript",
     "ShotEntry",
@@ -39,9 +38,6 @@ VERSION = 1
 
 TIME_TOLERANCE_S = Fraction(1, 1000)
 """Of times that are written to a thousandth."""
-
-TRACKS_OF_A_SHOT = 100_000
-"""Ids of tracks are the number of their shot times this, and a count."""
 
 _ENDS_BYTES = 1 << 18  # that a fingerprint takes of the beginning and the end of a file
 

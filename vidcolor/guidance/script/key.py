@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import itertools
 import json
 from collections.abc import Iterable
 from dataclasses import replace
@@ -15,16 +14,16 @@ from vidcolor.color.grade import GradeConfig
 from vidcolor.errors import GuidanceError
 from vidcolor.guidance.hints.entries import HintEntry
 from vidcolor.guidance.references.entries import ReferenceEntry
-from vidcolor.guidance.script.entries import TRACKS_OF_A_SHOT, ColorScript, ShotEntry
+from vidcolor.guidance.script.entries import ColorScript, ShotEntry
 from vidcolor.guidance.script.text import to_data
 from vidcolor.guidance.tracks.file import TrackEntry
+from vidcolor.records import TRACKS_OF_A_SHOT
 from vidcolor.schema import merge
 
 __all__ = [
     "content_mark",
     "film_settings",
     "overrides",
-    "same_settings",
     "shot_key",
     "shots_of_hint",
 ]
@@ -65,12 +64,6 @@ def _own_settings(shot: ShotEntry) -> dict[str, Any]:
     if shot.weights is not None:
         colorize["weights"] = shot.weights
     return merge({"colorize": colorize} if colorize else {}, shot.settings)
-
-
-def same_settings(script: ColorScript) -> tuple[tuple[int, ...], ...]:
-    """Numbers of shots in runs of neighbors that one line can color, in order."""
-    runs = itertools.groupby(script.shots, _own_settings)
-    return tuple(tuple(shot.number for shot in run) for _, run in runs)
 
 
 def _placed(grade: GradeConfig, folder: Path) -> GradeConfig:
