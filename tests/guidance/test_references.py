@@ -99,7 +99,7 @@ def test_entries_are_checked():
         ({"file": "a.png", "shots": [-1]}, "shots"),
         ({"file": "a.png", "frame": 2, "pts": 3}, "frame and pts"),
         ({"file": "a.png", "frame": 2, "method": "statistics"}, "statistics"),
-        ({"file": "a.png", "metod": "match"}, "method"),
+        ({"file": "a.png", "methods": "match"}, "method"),
     ):
         with pytest.raises(ConfigError, match=text):
             load(ReferenceEntry, data, "references[0]")
