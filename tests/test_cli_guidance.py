@@ -137,7 +137,8 @@ def _painted(path, frame):
 
 def test_a_colored_frame_colors_its_shot(film, plain, tmp_path):
     picture = _painted(tmp_path / "frame_000012.png", 12)
-    assert _run("colorize", film, tmp_path / "a.mkv", "--reference", picture) == 0
+    words = ("--reference", picture, "--references.short_side", "96")
+    assert _run("colorize", film, tmp_path / "a.mkv", *words) == 0
     ab = _read(tmp_path / "a.mkv")
     for frame in (3, 12, 20):
         np.testing.assert_allclose(_on_square(ab, frame), (35, 15), atol=10)

@@ -152,6 +152,8 @@ def test_the_benchmark_runs_and_writes_every_stage(tmp_path):
             "detect",
             "track",
             "colorize",
+            "anchor",
+            "remember",
             "stabilize",
             "compose",
             "encode",
