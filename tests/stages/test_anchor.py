@@ -6,6 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_shots import in_batches
 
 from vidcolor.errors import ConfigError
 from vidcolor.ops.flow import as_gray, dis_flow
@@ -35,30 +36,8 @@ def _still(count):
     return _photo()[None, None].repeat(count, axis=0)
 
 
-def _batches(ab, lightness, size=5, shot=0, index=0, held=None, flow=None, sure=None):
-    planes = [
-        None if x is None else torch.from_numpy(np.ascontiguousarray(x, np.float32))
-        for x in (ab, lightness, flow, sure)
-    ]
-    luma = torch.zeros(len(ab), 1, *SIZE, dtype=torch.uint8)
-    marks = None if held is None else torch.tensor(held)
-    for i in range(0, len(ab), size):
-        part = slice(i, min(i + size, len(ab)))
-        frames = FrameBatch(
-            luma[part],
-            tuple(range(index + part.start, index + part.stop)),
-            INFO,
-            index=index + i,
-            shot=shot,
-            start=i,
-            held=None if marks is None else marks[part],
-        )
-        chroma = Chroma(*(None if plane is None else plane[part] for plane in planes))
-        yield Colored(frames, Tracks.empty(), chroma)
-
-
 def _anchored(ab, lightness, config=PLAIN, **more):
-    return _join(Anchor(config)(_batches(ab, lightness, **more)))
+    return _join(Anchor(config)(in_batches(ab, lightness, **more)))
 
 
 def _join(colored):
@@ -189,8 +168,8 @@ def test_flow_that_is_given_is_used_and_carried_on():
     gray = [as_gray(one[0].astype(np.float32)) for one in lightness]
     for i in range(1, 20):
         flow[i] = dis_flow(gray[i - 1], gray[i]).transpose(2, 0, 1)
-    own = list(Anchor(PLAIN)(_batches(ab, lightness, sure=sure)))
-    given_ = list(Anchor(PLAIN)(_batches(ab, lightness, sure=sure, flow=flow)))
+    own = list(Anchor(PLAIN)(in_batches(ab, lightness, sure=sure)))
+    given_ = list(Anchor(PLAIN)(in_batches(ab, lightness, sure=sure, flow=flow)))
     np.testing.assert_array_equal(_join(own), _join(given_))
     np.testing.assert_array_equal(torch.cat([c.chroma.flow for c in own]).numpy(), flow)
     assert all((c.chroma.sure == 0.25).all() for c in own)
@@ -213,7 +192,7 @@ def test_batch_size_changes_nothing(size):
 
 def test_held_frames_are_copies():
     ab = _flat(30, np.linspace(5, 12, 30))
-    batches = list(Anchor(PLAIN)(_batches(ab, _still(30), 4, held=HELD)))
+    batches = list(Anchor(PLAIN)(in_batches(ab, _still(30), 4, held=HELD)))
     steady = _join(batches)
     for i in range(1, 30):
         assert np.array_equal(steady[i], steady[i - 1]) == HELD[i]
@@ -224,8 +203,8 @@ def test_held_frames_are_copies():
 def test_nothing_crosses_a_cut():
     first, second = _flat(20, 5.0), _flat(20, 12.0)
     together = [
-        *_batches(first, _still(20)),
-        *_batches(second, _still(20), shot=1, index=20),
+        *in_batches(first, _still(20)),
+        *in_batches(second, _still(20), shot=1, index=20),
     ]
     steady = _join(Anchor(PLAIN)(together))
     np.testing.assert_allclose(steady[20:], second, atol=1e-4)
@@ -246,9 +225,9 @@ def test_tiny_color_of_one_pixel():
 
 def test_size_must_stay_within_a_shot():
     ab, lightness = _flat(4), _still(4)
-    other = list(_batches(ab[:, :, ::2], lightness[:, :, ::2], 4))
+    other = list(in_batches(ab[:, :, ::2], lightness[:, :, ::2], 4))
     with pytest.raises(ValueError, match="changes its size"):
-        list(Anchor(PLAIN)([*_batches(ab, lightness, 4), *other]))
+        list(Anchor(PLAIN)([*in_batches(ab, lightness, 4), *other]))
 
 
 def test_config_is_checked():

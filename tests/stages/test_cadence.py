@@ -1,9 +1,9 @@
 import dataclasses
 
-import cv2
 import numpy as np
 import pytest
 import torch
+from made_shots import moving
 
 from vidcolor.errors import ConfigError
 from vidcolor.ops.flow import dis_flow
@@ -34,19 +34,8 @@ class Net:
         return self.planes[list(frames.pts)]
 
 
-def _moving(count, seed=0, speed=2):
-    """Texture drifting by whole pixels: (N, 2, h, w) a*b* and (N, 1, h, w) L*."""
-    rng = np.random.default_rng(seed)
-    width = SIZE[1] + count * speed
-    smooth = cv2.GaussianBlur(rng.normal(0, 1, (SIZE[0], width, 3)).astype(np.float32), (0, 0), 4)
-    smooth /= smooth.std(axis=(0, 1))
-    places = [i * speed for i in range(count)]
-    frames = np.stack([smooth[:, x : x + SIZE[1]] for x in places]).transpose(0, 3, 1, 2)
-    return 15 * frames[:, 1:], np.clip(55 + 15 * frames[:, :1], 5, 95)
-
-
 def _still(count, seed=0):
-    ab, lightness = _moving(1, seed)
+    ab, lightness = moving(SIZE, 1, seed, speed=2)
     return ab.repeat(count, axis=0), lightness.repeat(count, axis=0)
 
 
@@ -92,7 +81,7 @@ def _far(ab, true):
 
 
 def test_color_follows_motion_between_keyframes():
-    true, lightness = _moving(25)
+    true, lightness = moving(SIZE, 25, speed=2)
     between = np.arange(25) % 8 != 0
     shown = true.copy()
     shown[between] = 60  # what the network would say there must not matter
@@ -168,7 +157,7 @@ def test_a_pulse_of_exposure_does_not():
 
 
 def test_new_content_at_the_border_is_seen_in_the_tail():
-    true, lightness = _moving(8, speed=3)
+    true, lightness = moving(SIZE, 8, speed=3)
     net = Net(true, lightness)
     ab = _run(net)  # no keyframe follows: at frame 7 a fifth of the picture is new
     assert net.seen[0] == 0
@@ -207,7 +196,7 @@ def test_the_network_gets_the_boxes_of_its_frames_and_many_frames_at_once():
 
 
 def test_tracks_and_frames_pass_unchanged():
-    ab, lightness = _moving(20)
+    ab, lightness = moving(SIZE, 20, speed=2)
     given_ = list(_batches(20, size=6, tracks=[(i, 7) for i in range(20)]))
     colored = list(Keyframes(Net(ab, lightness), EIGHT)(given_))
     assert [one.frames for one in colored] == [one.frames for one in given_]
@@ -217,7 +206,7 @@ def test_tracks_and_frames_pass_unchanged():
 
 
 def test_nothing_crosses_a_cut():
-    first, light_1 = _moving(13)
+    first, light_1 = moving(SIZE, 13, speed=2)
     second, light_2 = first[:11] + 40, light_1[:11]
     ab, lightness = np.concatenate((first, second)), np.concatenate((light_1, light_2))
     net = Net(ab, lightness)
@@ -232,7 +221,7 @@ HELD = [False, True, True, False, False, True] * 5
 
 @pytest.mark.parametrize("size", [1, 4, 7, 17])
 def test_batch_size_changes_nothing(size):
-    ab, lightness = _moving(30)
+    ab, lightness = moving(SIZE, 30, speed=2)
     lightness[11:13, :, 10:50, 20:70] = 90
     tracks = [(i, 7) for i in range(4, 30)]
     nets = [Net(ab, lightness) for _ in range(2)]
@@ -244,7 +233,7 @@ def test_batch_size_changes_nothing(size):
 
 
 def test_held_frames_are_copies_and_are_not_seen():
-    ab, lightness = _moving(30)
+    ab, lightness = moving(SIZE, 30, speed=2)
     ab[HELD] = 99
     net = Net(ab, lightness)
     carried = _run(net, size=4, held=HELD)
@@ -274,7 +263,7 @@ def test_a_long_hold_is_given_out_at_once():
 
 @pytest.mark.parametrize("cadence", ["1", "every"])
 def test_every_frame_is_the_network_bit_for_bit(cadence):
-    ab, lightness = _moving(11)
+    ab, lightness = moving(SIZE, 11, speed=2)
     plain = list(EveryFrame(Net(ab, lightness))(_batches(11)))
     net = Net(ab, lightness)
     colored = list(Keyframes(net, CadenceConfig(cadence=cadence))(_batches(11)))
@@ -294,7 +283,7 @@ def test_a_shot_may_be_shorter_than_the_distance(count):
 
 
 def test_flow_is_handed_on():
-    ab, lightness = _moving(12)
+    ab, lightness = moving(SIZE, 12, speed=2)
     held = [i == 6 for i in range(12)]
     colored = list(Keyframes(Net(ab, lightness), EIGHT)(_batches(12, held=held)))
     flow = torch.cat([one.chroma.flow for one in colored]).numpy()
@@ -308,7 +297,7 @@ def test_flow_is_handed_on():
 
 
 def test_memory_is_bounded():
-    ab, lightness = _moving(50, speed=1)
+    ab, lightness = moving(SIZE, 50, speed=1)
     taken = 0
 
     def counted():
@@ -326,7 +315,7 @@ def test_memory_is_bounded():
 
 
 def test_size_must_stay_within_a_shot():
-    ab, lightness = _moving(8)
+    ab, lightness = moving(SIZE, 8, speed=2)
     net = Net(ab, lightness)
     sizes = {0: SIZE, 4: (48, 64)}
     net.lightness = lambda frames: torch.zeros(len(frames), 1, *sizes[frames.index])

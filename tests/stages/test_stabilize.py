@@ -1,34 +1,22 @@
 import dataclasses
 import itertools
 
-import cv2
 import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from made_shots import in_batches, moving
 
 from vidcolor.errors import ConfigError
 from vidcolor.ops.flow import as_gray, dis_flow
-from vidcolor.records import Chroma, Colored, FrameBatch, Tracks, VideoInfo
+from vidcolor.records import VideoInfo
 from vidcolor.stages.stabilize import Hold, StabilizeConfig, Stabilizer
 
 SIZE = (48, 64)
 INFO = VideoInfo(*SIZE)
 QUICK = StabilizeConfig(stretch_frames=6, window_frames=6, lookahead_frames=4, flow="fast")
 PLAIN = StabilizeConfig()
-
-
-def _moving(count, seed=0, speed=1):
-    """Texture drifting by whole pixels: (N, 2, h, w) a*b* and (N, 1, h, w) L*."""
-    rng = np.random.default_rng(seed)
-    width = SIZE[1] + count * speed
-    smooth = cv2.GaussianBlur(rng.normal(0, 1, (SIZE[0], width, 3)).astype(np.float32), (0, 0), 4)
-    smooth /= smooth.std(axis=(0, 1))
-    places = [i * speed for i in range(count)]
-    frames = np.stack([smooth[:, x : x + SIZE[1]] for x in places]).transpose(0, 3, 1, 2)
-    lightness = np.clip(55 + 15 * frames[:, :1], 5, 95)
-    return 15 * frames[:, 1:], lightness
 
 
 def _jitter(count, sigma=6.0, seed=1):
@@ -38,32 +26,12 @@ def _jitter(count, sigma=6.0, seed=1):
     return (sigma * fine / fine.std()).numpy()
 
 
-def _batches(ab, lightness, size=5, shot=0, index=0, held=None, flow=None, sure=None):
-    ab = torch.from_numpy(np.ascontiguousarray(ab, np.float32))
-    lightness = torch.from_numpy(np.ascontiguousarray(lightness, np.float32))
-    luma = torch.zeros(len(ab), 1, *SIZE, dtype=torch.uint8)
-    marks = None if held is None else torch.tensor(held)
-    for i in range(0, len(ab), size):
-        part = slice(i, min(i + size, len(ab)))
-        frames = FrameBatch(
-            luma[part],
-            tuple(range(index + part.start, index + part.stop)),
-            INFO,
-            index=index + i,
-            shot=shot,
-            start=i,
-            held=None if marks is None else marks[part],
-        )
-        more = (None if x is None else torch.from_numpy(x[part]) for x in (flow, sure))
-        yield Colored(frames, Tracks.empty(), Chroma(ab[part], lightness[part], *more))
-
-
 def _ab(colored):
     return torch.cat([c.chroma.ab for c in colored]).numpy()
 
 
 def _steady(ab, lightness, config=QUICK, size=5, **more):
-    return _ab(Stabilizer(config)(_batches(ab, lightness, size, **more)))
+    return _ab(Stabilizer(config)(in_batches(ab, lightness, size, **more)))
 
 
 def _error(ab, true):
@@ -71,7 +39,7 @@ def _error(ab, true):
 
 
 def test_jitter_on_a_moving_texture_is_taken_away():
-    true, lightness = _moving(40)
+    true, lightness = moving(SIZE, 40)
     damaged = true + _jitter(40)
     config = PLAIN
     steady = _steady(damaged, lightness, config)
@@ -83,7 +51,7 @@ def test_jitter_on_a_moving_texture_is_taken_away():
 
 
 def test_motion_is_followed():
-    true, lightness = _moving(30, speed=2)
+    true, lightness = moving(SIZE, 30, speed=2)
     steady = _steady(true, lightness, PLAIN)
     plain = np.stack([true[max(0, i - 9) : i + 10].mean(axis=0) for i in range(30)])
     assert _error(steady, true) < 2
@@ -91,7 +59,7 @@ def test_motion_is_followed():
 
 
 def test_steady_color_is_left_alone():
-    true, lightness = _moving(1)
+    true, lightness = moving(SIZE, 1)
     true, lightness = true.repeat(20, axis=0), lightness.repeat(20, axis=0)
     assert _error(_steady(true, lightness), true) < 1e-3
 
@@ -115,7 +83,7 @@ def test_mean_of_few_frames_by_hand():
 
 
 def test_a_frame_that_loses_its_color_counts_less():
-    true, lightness = _moving(1)
+    true, lightness = moving(SIZE, 1)
     true, lightness = np.full_like(true, 30).repeat(21, axis=0), lightness.repeat(21, axis=0)
     damaged = true.copy()
     damaged[5::6] *= 0.3
@@ -126,7 +94,7 @@ def test_a_frame_that_loses_its_color_counts_less():
 
 def test_color_that_changes_with_light_passes():
     # a lamp is switched on in one half: lightness and color jump together
-    _, lightness = _moving(1)
+    _, lightness = moving(SIZE, 1)
     lightness = lightness.repeat(24, axis=0)
     ab = np.full((24, 2, *SIZE), 5.0)
     lightness[12:, :, :, 32:] += 20
@@ -138,7 +106,7 @@ def test_color_that_changes_with_light_passes():
 
 
 def test_new_color_without_new_light_is_learned():
-    _, lightness = _moving(1)
+    _, lightness = moving(SIZE, 1)
     lightness = lightness.repeat(48, axis=0)
     ab = np.full((48, 2, *SIZE), 5.0)
     ab[24:] = 35
@@ -152,7 +120,7 @@ def test_new_color_without_new_light_is_learned():
 
 
 def test_exposure_pulse_does_not_end_the_mean():
-    true, lightness = _moving(24)
+    true, lightness = moving(SIZE, 24)
     damaged = true + _jitter(24)
     pulsed = lightness + 4 * (np.arange(24) % 2)[:, None, None, None]
     calm, restless = (_steady(damaged, x, PLAIN) for x in (lightness, pulsed))
@@ -172,7 +140,7 @@ def test_frames_after_a_stretch_are_looked_at():
 
 
 def test_grain_widens_the_gate():
-    true, lightness = _moving(24)
+    true, lightness = moving(SIZE, 24)
     damaged = true + _jitter(24)
     grainy = lightness + np.random.default_rng(2).normal(0, 3, lightness.shape)
     narrow = dataclasses.replace(PLAIN, noise_factor=0.0, tau=1.5)
@@ -182,19 +150,19 @@ def test_grain_widens_the_gate():
 
 
 def test_nothing_crosses_a_cut():
-    first, lightness_1 = _moving(13, seed=0)
-    second, lightness_2 = _moving(11, seed=5)
+    first, lightness_1 = moving(SIZE, 13, seed=0)
+    second, lightness_2 = moving(SIZE, 11, seed=5)
     second, lightness_2 = second + 40, lightness_1[:11] * 0 + lightness_2
-    together = [*_batches(first, lightness_1), *_batches(second, lightness_2, shot=1, index=13)]
+    together = [*in_batches(first, lightness_1), *in_batches(second, lightness_2, shot=1, index=13)]
     expected = np.concatenate([_steady(first, lightness_1), _steady(second, lightness_2)])
     np.testing.assert_array_equal(_ab(Stabilizer(QUICK)(together)), expected)
 
 
 def test_identical_lightness_does_not_join_shots():
-    _, lightness = _moving(1)
+    _, lightness = moving(SIZE, 1)
     lightness = lightness.repeat(8, axis=0)
     red, blue = np.full((8, 2, *SIZE), 30.0), np.full((8, 2, *SIZE), -30.0)
-    together = [*_batches(red, lightness), *_batches(blue, lightness, shot=1, index=8)]
+    together = [*in_batches(red, lightness), *in_batches(blue, lightness, shot=1, index=8)]
     steady = _ab(Stabilizer(QUICK)(together))
     np.testing.assert_allclose(steady[:8], 30, atol=1e-3)
     np.testing.assert_allclose(steady[8:], -30, atol=1e-3)
@@ -206,7 +174,7 @@ HELD = [False, True, True, False, False, True] * 5
 @given(st.integers(1, 31))
 @settings(max_examples=6, deadline=None)
 def test_batch_size_changes_nothing(size):
-    true, lightness = _moving(30)
+    true, lightness = moving(SIZE, 30)
     damaged = true + _jitter(30)
     expected = _steady(damaged, lightness, size=30, held=HELD)
     np.testing.assert_array_equal(_steady(damaged, lightness, size=size, held=HELD), expected)
@@ -215,7 +183,7 @@ def test_batch_size_changes_nothing(size):
 @pytest.mark.parametrize("window", [1, 4, 7, 12, 13, 100])
 def test_window_size_changes_nothing(window):
     for count in (5, 9, 10, 16, 17, 30):
-        true, lightness = _moving(count)
+        true, lightness = moving(SIZE, count)
         damaged, held = true + _jitter(count), HELD[:count]
         expected = _steady(damaged, lightness, QUICK, held=held)
         wide = dataclasses.replace(QUICK, window_frames=window)
@@ -227,7 +195,7 @@ def test_window_size_changes_nothing(window):
 
 
 def test_a_stretch_sees_its_lookahead_and_no_more():
-    _, lightness = _moving(1)
+    _, lightness = moving(SIZE, 1)
     lightness, ab = lightness.repeat(20, axis=0), _jitter(20)
     changed = ab.copy()
     changed[10:] += 20  # the first stretch is 0..5, and 4 frames more are looked at for it
@@ -239,7 +207,7 @@ def test_a_stretch_sees_its_lookahead_and_no_more():
 
 
 def test_flow_that_is_given_is_used_and_carried_on():
-    true, lightness = _moving(20, speed=2)
+    true, lightness = moving(SIZE, 20, speed=2)
     damaged = true + _jitter(20)
     held = HELD[:20]
     flow = np.zeros((20, 2, *SIZE), np.float32)
@@ -249,7 +217,7 @@ def test_flow_that_is_given_is_used_and_carried_on():
         flow[here] = dis_flow(gray[before], gray[here], "fast").transpose(2, 0, 1)
     sure = np.full((20, 1, *SIZE), 0.0, np.float32)
     own = _steady(damaged, lightness, held=held)
-    batches = list(Stabilizer(QUICK)(_batches(damaged, lightness, 4, 0, 0, held, flow, sure)))
+    batches = list(Stabilizer(QUICK)(in_batches(damaged, lightness, 4, 0, 0, held, flow, sure)))
     np.testing.assert_array_equal(_ab(batches), own)
     np.testing.assert_array_equal(torch.cat([b.chroma.flow for b in batches]).numpy(), flow)
     np.testing.assert_array_equal(torch.cat([b.chroma.sure for b in batches]).numpy(), sure)
@@ -257,10 +225,10 @@ def test_flow_that_is_given_is_used_and_carried_on():
 
 
 def test_hold_carries_flow_and_sure_on():
-    ab, lightness = _moving(4)
+    ab, lightness = moving(SIZE, 4)
     flow, sure = np.ones((4, 2, *SIZE), np.float32), np.ones((4, 1, *SIZE), np.float32)
     held = [False, True, False, False]
-    (batch,) = Hold()(_batches(ab, lightness, 4, 0, 0, held, flow, sure))
+    (batch,) = Hold()(in_batches(ab, lightness, 4, 0, 0, held, flow, sure))
     assert batch.chroma.flow is not None
     assert batch.chroma.flow.all()
     assert batch.chroma.sure is not None
@@ -269,7 +237,7 @@ def test_hold_carries_flow_and_sure_on():
 
 @pytest.mark.parametrize("outlier", [0.0, 12.0])
 def test_a_persons_color_stays_and_leads(outlier):
-    _, lightness = _moving(1)
+    _, lightness = moving(SIZE, 1)
     lightness = lightness.repeat(11, axis=0)
     ab = np.zeros((11, 2, *SIZE), np.float32)
     ab[5, 0] = 8
@@ -296,8 +264,8 @@ def test_samples_of_a_person_by_hand():
 
 @pytest.mark.parametrize("count", [1, 2, 5, 6, 9, 10, 11, 12, 17])
 def test_all_frames_come_out_in_order(count):
-    ab, lightness = _moving(count)
-    batches = list(Stabilizer(QUICK)(_batches(ab, lightness, 4)))
+    ab, lightness = moving(SIZE, count)
+    batches = list(Stabilizer(QUICK)(in_batches(ab, lightness, 4)))
     assert [p for b in batches for p in b.frames.pts] == list(range(count))
     assert [len(b.frames) for b in batches] == [len(b.chroma) for b in batches]
     kept = torch.cat([b.chroma.lightness for b in batches])
@@ -305,21 +273,21 @@ def test_all_frames_come_out_in_order(count):
 
 
 def test_single_frame_is_unchanged():
-    ab, lightness = _moving(1)
+    ab, lightness = moving(SIZE, 1)
     np.testing.assert_array_equal(_steady(ab, lightness), ab.astype(np.float32))
 
 
 @pytest.mark.parametrize("stage", [Stabilizer(QUICK), Hold()])
 def test_held_frames_are_copies(stage):
-    true, lightness = _moving(30)
+    true, lightness = moving(SIZE, 30)
     damaged = true + _jitter(30)  # the held ones too, which nobody may see
-    steady = _ab(stage(_batches(damaged, lightness, 4, held=HELD)))
+    steady = _ab(stage(in_batches(damaged, lightness, 4, held=HELD)))
     for i in range(1, 30):
         assert np.array_equal(steady[i], steady[i - 1]) == HELD[i]
 
 
 def test_held_frames_count_once():
-    true, lightness = _moving(10)
+    true, lightness = moving(SIZE, 10)
     damaged = true + _jitter(10)
     alone = _steady(damaged, lightness, PLAIN)
     twice = _steady(
@@ -332,27 +300,27 @@ def test_held_frames_count_once():
 
 
 def test_hold_changes_nothing_else():
-    ab, lightness = _moving(8)
-    batches = list(_batches(ab, lightness, 3))
+    ab, lightness = moving(SIZE, 8)
+    batches = list(in_batches(ab, lightness, 3))
     for before, after in zip(batches, Hold()(batches), strict=True):
         assert torch.equal(before.chroma.ab, after.chroma.ab)
 
 
 def test_hold_takes_nothing_over_a_cut():
-    ab, lightness = _moving(4)
-    first = list(_batches(ab, lightness, 4))
-    second = list(_batches(ab + 5, lightness, 4, shot=1, index=4, held=[True] * 4))
+    ab, lightness = moving(SIZE, 4)
+    first = list(in_batches(ab, lightness, 4))
+    second = list(in_batches(ab + 5, lightness, 4, shot=1, index=4, held=[True] * 4))
     steady = _ab(Hold()(first + second))
     np.testing.assert_allclose(steady[4:], (ab[:1] + 5).repeat(4, axis=0), atol=1e-5)
 
 
 def test_memory_is_bounded():
-    ab, lightness = _moving(80)
+    ab, lightness = moving(SIZE, 80)
     taken, given_, most = 0, 0, 0
 
     def counted():
         nonlocal taken
-        for batch in _batches(ab, lightness, 4):
+        for batch in in_batches(ab, lightness, 4):
             taken += len(batch.frames)
             yield batch
 
@@ -369,10 +337,10 @@ def test_tiny_color_of_one_pixel():
 
 
 def test_size_must_stay_within_a_shot():
-    ab, lightness = _moving(4)
-    other = list(_batches(ab[:, :, ::2], lightness[:, :, ::2], 4))
+    ab, lightness = moving(SIZE, 4)
+    other = list(in_batches(ab[:, :, ::2], lightness[:, :, ::2], 4))
     with pytest.raises(ValueError, match="changes its size"):
-        list(Stabilizer(QUICK)([*_batches(ab, lightness, 4), *other]))
+        list(Stabilizer(QUICK)([*in_batches(ab, lightness, 4), *other]))
 
 
 def test_config_is_checked():
