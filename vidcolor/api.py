@@ -214,9 +214,13 @@ def open_plan(
             def guidance() -> Guidance:  # found when the first shot has to be colored
                 return stack.enter_context(find_guidance(film, said, config, _ignore))
 
+            @functools.lru_cache(maxsize=4)
+            def line_for(own: Config) -> Pipeline:  # one for all runs with the same settings
+                return build_line(own, guidance=guidance())
+
             def line_of(keys: Mapping[str, Any]) -> ColorRun:
                 own = settings(keys)
-                return color_run(build_line(own, guidance=guidance()), own.cut)
+                return color_run(line_for(own), own.cut)
 
             done = render_shots(
                 source,

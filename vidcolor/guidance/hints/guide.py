@@ -2,43 +2,30 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vidcolor.ops.flow import FlowPreset, dis_flow, warp
+from vidcolor.ops.flow import FlowPreset, as_gray, dis_flow, warp
 
-__all__ = ["Box", "Link", "denoise", "grain", "link", "to_cells"]
+__all__ = ["LEAST_NOISE", "Box", "Link", "denoise", "link", "to_cells"]
 
 Floats = npt.NDArray[np.float32]
 Box = tuple[float, float, float, float]
 
-_LEAST_NOISE = 0.5  # in L*
+LEAST_NOISE = 0.5
+"""Grain, in L*, that every frame is taken to have."""
+
 _NOISE_FACTOR = 3.0
 _WINDOW_PX = 3
 _PULSE = 8.0  # change of exposure between frames, in L*, that is no change of the picture
 _USUAL_MISS = 1.0  # in cells, of the way there and back, and a share of the way
 _MISS_SHARE = 0.15
 _BOX_MARGIN = 1.0  # in L*, by which the motion of a box must explain a place better than flow
-
-
-@functools.cache
-def _noise_kernel() -> npt.NDArray[Any]:
-    return np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], np.float32) / 6
-
-
-def grain(lightness: Floats) -> float:
-    """Standard deviation of the noise of (h, w) L*.
-
-    Reference: Immerkaer, Fast noise variance estimation, CVIU 1996, with a median.
-    """
-    response = cast(Floats, cv2.filter2D(lightness, -1, _noise_kernel()))
-    return max(_LEAST_NOISE, float(np.median(np.abs(response))) / 0.6745)
 
 
 def denoise(lightness: Floats, noise: float) -> Floats:
@@ -85,19 +72,15 @@ def link(
         other_boxes: The same in the other frame.
         preset: Effort for flow.
     """
-    flow = dis_flow(_gray(guide), _gray(other), preset)
+    flow = dis_flow(as_gray(guide), as_gray(other), preset)
     away, pulse = _residual(guide, other, flow)
-    astray = _astray(flow, dis_flow(_gray(other), _gray(guide), preset))
+    astray = _astray(flow, dis_flow(as_gray(other), as_gray(guide), preset))
     for track, box in boxes.items():
         if track in other_boxes:
             _ride(guide, other, flow, away, astray, box, other_boxes[track])
     tau = max(3.0, _NOISE_FACTOR * noise)
     trust = np.exp(away * away * np.float32(-0.5 / tau**2) - astray * astray)
     return Link(flow, trust, pulse)
-
-
-def _gray(guide: Floats) -> npt.NDArray[np.uint8]:
-    return np.clip(np.rint(guide * np.float32(2.55)), 0, 255).astype(np.uint8)
 
 
 def _residual(guide: Floats, other: Floats, flow: Floats) -> tuple[Floats, float]:

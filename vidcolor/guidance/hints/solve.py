@@ -18,7 +18,7 @@ import torch
 from vidcolor.errors import ConfigError, GuidanceError
 from vidcolor.guidance.hints.entries import Mark, PlacedHints
 from vidcolor.guidance.hints.frame import HintedFrame, solve_frame
-from vidcolor.guidance.hints.guide import Box, Link, denoise, grain, link, to_cells
+from vidcolor.guidance.hints.guide import LEAST_NOISE, Box, Link, denoise, link, to_cells
 from vidcolor.guidance.hints.marks import FrameMarks, draw
 from vidcolor.guidance.hints.pins import owned, pin_of
 from vidcolor.guidance.hints.reach import Terrain
@@ -26,7 +26,7 @@ from vidcolor.guidance.hints.travel import Wave, join, lay, travel
 from vidcolor.guidance.layers import LayerStore
 from vidcolor.guidance.template import Pin
 from vidcolor.guidance.tracks.file import whole_pin
-from vidcolor.ops.flow import FlowPreset
+from vidcolor.ops.flow import FlowPreset, grain
 from vidcolor.ops.resize import from_network, luma_to_network, network_size
 from vidcolor.records import TRACKS_OF_A_SHOT, Layer, Tracked, VideoInfo
 
@@ -184,7 +184,7 @@ class _Shot:
             planes[i] = small[0, 0].numpy()
         for i, pts in enumerate(frames.pts):
             if i in planes:
-                noise = grain(planes[i])
+                noise = max(LEAST_NOISE, grain(planes[i]))
                 self.guides.put(len(self.seen), denoise(planes[i], noise))
                 self.seen.append(_Seen([], noise, boxes[i]))
             seen = self.seen[-1]

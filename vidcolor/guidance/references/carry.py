@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from vidcolor.guidance.references.descriptors import CELL_PX
 from vidcolor.guidance.references.memory import Match
-from vidcolor.ops.flow import dis_flow
+from vidcolor.ops.flow import as_gray, dis_flow
 
 __all__ = ["Atlas", "Carried", "Sight", "carry", "grid", "moved"]
 
@@ -179,7 +179,7 @@ def carry(
     proposals: list[tuple[Floats, float]] = []
     if before is not None and back is not None:
         chained = moved(before.place, back)
-        seen = np.clip(np.rint(atlas.at(chained)[..., 2] * 2.55), 0, 255).astype(np.uint8)
+        seen = as_gray(atlas.at(chained)[..., 2])
         rest = dis_flow(sight.gray, seen, "medium")
         proposals += [(chained, 0.0), (before.place, 0.0), (moved(chained, rest), 0.0)]
     proposals += [(atlas.itself(page), 0.0) for page in shown_by]

@@ -15,7 +15,7 @@ from vidcolor.guidance.references.descriptors import see
 from vidcolor.guidance.references.pages import Known, cells_of, position
 from vidcolor.guidance.references.spill import Passed, Spill
 from vidcolor.guidance.references.statistics import beneath
-from vidcolor.ops.flow import dis_flow
+from vidcolor.ops.flow import as_gray, dis_flow
 from vidcolor.ops.resize import from_network, luma_to_network
 from vidcolor.records import FrameBatch, Layer
 
@@ -89,7 +89,7 @@ class ShotReferences:
 
     def _forward(self, pts: int, lightness: Floats) -> None:
         number = len(self.spill)
-        gray = _gray(lightness)
+        gray = as_gray(lightness)
         exact = self._recognize(pts, number, lightness)
         sight = self._sight(lightness, gray, None)
         carried, weight = self._step(sight, self.before, exact)
@@ -239,7 +239,3 @@ def _rise(values: Floats | np.float32, begin: float, end: float) -> Floats:
     """0 up to `begin`, 1 from `end`, smooth between."""
     part = np.clip((values - np.float32(begin)) / np.float32(end - begin), 0, 1)
     return np.asarray(part * part * (3 - 2 * part), np.float32)
-
-
-def _gray(lightness: Floats) -> Bytes:
-    return np.clip(np.rint(lightness * np.float32(2.55)), 0, 255).astype(np.uint8)

@@ -21,7 +21,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vidcolor.guidance.tracks.cells import LEVELS, SIDE, Area, Box, Floats, Grid, area_of
-from vidcolor.ops.flow import dis_flow
+from vidcolor.ops.flow import as_gray, dis_flow
 
 __all__ = ["ObjectMask", "along_edges", "moving"]
 
@@ -112,10 +112,7 @@ def moving(area: Area, lightness: Floats, before: Floats) -> Floats | None:
     around = _grown(area, lightness)
     if min(around.size) < _LEAST_SIDE_PX:
         return None
-    now, then = (
-        np.clip(np.rint(plane[around.part] * 2.55), 0, 255).astype(np.uint8)
-        for plane in (lightness, before)
-    )
+    now, then = (as_gray(plane[around.part]) for plane in (lightness, before))
     flow = dis_flow(now, then, "fast")
     outside = _outside(around, area) > 0
     if not outside.any():
