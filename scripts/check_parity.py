@@ -3,9 +3,9 @@
 Usage: python scripts/check_parity.py FIXTURE.npz ...
 
 A fixture holds inputs and the outputs that a reference implementation gave for them with weights
-made by a formula of their names (see `recipe`), so that no weight file is needed. Whole-picture
-cases (`e2e`, `demo`) need Pillow, which vidcolor itself does not. The exit status is 1 if a limit
-is exceeded.
+made by a formula of their names (`vidcolor.models.recipe`), so that no weight file is needed.
+Whole-picture cases (`e2e`, `demo`) need Pillow, which vidcolor itself does not. The exit status is
+1 if a limit is exceeded.
 
 A trimmed fixture (scripts/record_parity_excerpt.py) may name a `stride` in a case: outputs are
 then stored at every `stride`-th row and column only. An archive without an index is one case, whose
@@ -16,15 +16,36 @@ from __future__ import annotations
 
 import argparse
 import functools
-import json
 import sys
-import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
+from parity.fixture import (
+    AB,
+    BINS,
+    BINS_FLOAT32,
+    GRADIENT,
+    LAB,
+    LOGITS,
+    LOSS,
+    MAPS,
+    RGB,
+    ROUNDING,
+    SCORES,
+    SPREAD,
+    SPREAD_WEIGHTS,
+    TANH,
+    Case,
+    Error,
+    Fixture,
+    difference,
+    output,
+    picture,
+    relative,
+    stats,
+)
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -41,92 +62,18 @@ from vidcolor.models import objective
 from vidcolor.models.instcolor import FUSIONS, PUBLISHED, InstColor, WeightGenerator, instance_maps
 from vidcolor.models.layers import AB_SCALE
 from vidcolor.models.placement import LEVELS, Placement, choose_boxes, rows
+from vidcolor.models.recipe import fan_in_value, fill, trunk_value
 from vidcolor.models.siggraph17 import Siggraph17
 from vidcolor.records import Hints, Rois
 from vidcolor.train.adversary import Adversary, PatchCritic
 from vidcolor.train.losses import color_classes
 
-# largest error allowed, from the page that describes the fixtures
-TANH, MAPS, LOGITS, AB, LAB, RGB = 1e-4, 1e-3, 1e-3, 1e-2, 2e-6, 2e-5
-LOSS, GRADIENT, ROUNDING = 1e-4, 1e-2, 1e-6
-BINS, BINS_FLOAT32, SCORES = 1e-9, 1e-4, 1e-4
-SPREAD, SPREAD_WEIGHTS = 1e-7, 1e-12
-
-Array = np.ndarray[Any, Any]
-Case = dict[str, Any]
-
-# an array that only archives of this kind have, for those without an index
-BARE = {"enc5": "bins", "ddcolor_disc_out": "discriminators", "flat_solution": "levin"}
+# --- networks -----------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class Error:
-    """The largest error of one quantity."""
-
-    quantity: str
-    value: float
-    limit: float
-
-    @property
-    def bad(self) -> bool:
-        """Over its limit, or no number."""
-        return not self.value <= self.limit
-
-
-# --- weights by formula -------------------------------------------------------------------------
-
-
-def recipe(salt: str, tag: str, key: str, shape: tuple[int, ...]) -> Array:
-    """The value of one entry of a state dict: float32, or int64 for counters."""
-    if key.endswith("num_batches_tracked"):
-        return np.ones(shape, np.int64)
-    seed = zlib.crc32(f"{salt}|{tag}.{key}".encode())
-    raw = np.random.PCG64(seed).random_raw(int(np.prod(shape)))
-    u = (2 * ((raw >> np.uint64(11)) * 2.0**-53) - 1).reshape(shape)
-    if key == "model_out.weight":
-        value = u
-    elif key.endswith("weight") and len(shape) == 4:
-        fan = 4 * shape[0] if shape[2:] == (4, 4) else int(np.prod(shape[1:]))
-        value = u * np.sqrt(6 / fan)
-        if key.endswith("_conv.4.weight") or key == "model8.6.weight":
-            value = value * 6
-        elif key == "model_out.0.weight":
-            value = value * 0.6
-    elif key.endswith("weight"):
-        value = 1 + 0.25 * u
-    elif key.endswith("_conv.4.bias"):
-        value = 1 + 0.5 * u
-    elif key.endswith("bias"):
-        value = 0.1 * u
-    elif key.endswith("running_mean"):
-        value = 0.3 + 0.2 * u
-    elif key.endswith("running_var"):
-        value = 1 + 0.5 * u
-    else:
-        raise KeyError(key)
-    return value.astype(np.float32)
-
-
-def fan_in_recipe(salt: str, key: str, shape: tuple[int, ...]) -> Array:
-    """The value of one entry by the formula of the colorizers' fixtures, float32."""
-    seed = zlib.crc32(f"{salt}/{key}".encode())
-    raw = np.random.PCG64(seed).random_raw(int(np.prod(shape)))
-    x = (2 * ((raw >> np.uint64(11)) * 2.0**-53) - 1).reshape(shape)
-    if len(shape) > 1:
-        value = x * np.sqrt(6 / np.prod(shape[1:]))
-    else:
-        value = 1 + 0.2 * x if key.endswith("weight") else 0.1 * x
-    return value.astype(np.float32)
-
-
-def fill(module: nn.Module, salt: str, tag: str) -> None:
-    """Give a network on the meta device its weights by formula."""
-    state = {
-        key: torch.from_numpy(recipe(salt, tag, key, tuple(value.shape)))
-        for key, value in module.state_dict().items()
-    }
-    module.load_state_dict(state, assign=True)
-    module.eval()
+def fill_trunk(module: nn.Module, salt: str, tag: str) -> None:
+    """Give a network of the trunk's family, on the meta device, its weights by formula."""
+    fill(module, lambda key, shape, _: trunk_value(salt, tag, key, shape))
 
 
 @functools.lru_cache(maxsize=1)
@@ -136,7 +83,7 @@ def published_instcolor(salt: str) -> InstColor:
         net = InstColor(**PUBLISHED)
     assert net.full is not None
     for part, tag in ((net.full, "GComp"), (net.instance, "G"), (net.fusion, "GF")):
-        fill(part, salt, tag)
+        fill_trunk(part, salt, tag)
     return net
 
 
@@ -145,71 +92,8 @@ def published_siggraph17(salt: str) -> Siggraph17:
     """The network of the `colorizers` package."""
     with torch.device("meta"):
         net = Siggraph17(mask_cent=0.0)
-    fill(net, salt, "siggraph17")
+    fill_trunk(net, salt, "siggraph17")
     return net
-
-
-# --- comparing ----------------------------------------------------------------------------------
-
-
-def difference(ours: Tensor | Array | float, theirs: Array) -> float:
-    """Largest absolute difference; infinite if the shapes differ."""
-    a = ours.detach().double().numpy() if isinstance(ours, Tensor) else np.asarray(ours, float)
-    if a.shape != theirs.shape:
-        return float("inf")
-    return float(np.abs(a - theirs).max(initial=0.0))
-
-
-def relative(ours: float, theirs: float) -> float:
-    """Difference relative to the reference; 0 where both are 0."""
-    return 0.0 if ours == theirs else abs(ours - theirs) / max(abs(theirs), 1e-30)
-
-
-def stats(x: Tensor) -> Array:
-    """Mean, population deviation, least and largest value, as fixtures have them."""
-    d = x.detach().double()
-    return np.array([d.mean(), d.std(correction=0), d.min(), d.max()])
-
-
-def picture(image: Array) -> Tensor:
-    """(1, 3, H, W) float32 in 0..1 of (H, W, 3) uint8."""
-    return torch.from_numpy(image).permute(2, 0, 1)[None].float() / 255
-
-
-class Fixture:
-    """One archive, read case by case."""
-
-    def __init__(self, path: str) -> None:
-        self.arrays = np.load(path)
-        self.bare = "index_json" not in self.arrays
-        if self.bare:
-            kinds = (kind for array, kind in BARE.items() if array in self.arrays)
-            index = {"meta": {}, "cases": [{"name": "all", "kind": next(kinds, "unknown")}]}
-        else:
-            index = json.loads(str(self.arrays["index_json"]))
-        self.salt: str = index["meta"].get("salt", "")
-        self.cases: dict[str, Case] = {case["name"]: case for case in index["cases"]}
-
-    def _key(self, case: Case, name: str) -> str:
-        return name if self.bare else f"{case['name']}/{name}"
-
-    def has(self, case: Case, name: str) -> bool:
-        """Whether the case has this array."""
-        return self._key(case, name) in self.arrays
-
-    def get(self, case: Case, name: str) -> Array:
-        """An array of the case."""
-        return self.arrays[self._key(case, name)]
-
-    def tensor(self, case: Case, name: str) -> Tensor:
-        """An array of the case as a tensor."""
-        return torch.from_numpy(self.get(case, name))
-
-
-def output(case: Case, x: Tensor) -> Tensor:
-    """The part of an output that the case keeps."""
-    stride = int(case.get("stride", 1))
-    return x[:, :, ::stride, ::stride]
 
 
 # --- the kinds ----------------------------------------------------------------------------------
@@ -218,7 +102,7 @@ def output(case: Case, x: Tensor) -> Tensor:
 def check_recipe(fix: Fixture, case: Case) -> Iterator[Error]:
     """The formula of the weights."""
     for tag, key, shape in case["keys"]:
-        value = recipe(case["salt"], tag, key, tuple(shape))
+        value = trunk_value(case["salt"], tag, key, tuple(shape))
         theirs = fix.get(case, f"{tag}.{key}/head")
         yield Error("head", difference(value.ravel()[: len(theirs)], theirs), 0.0)
         total = float(value.astype(np.float64).sum())
@@ -533,7 +417,7 @@ def check_critic(fix: Fixture, case: Case) -> Iterator[Error]:
     critic = PatchCritic(case["layers"], case["width"], case["norm"])
     state = {
         key: torch.from_numpy(
-            fan_in_recipe(fix.salt, key.replace("layers", "model"), tuple(value.shape))
+            fan_in_value(fix.salt, key.replace("layers", "model"), tuple(value.shape))
         )
         for key, value in critic.state_dict().items()
     }

@@ -19,8 +19,8 @@ from vidcolor.guidance.layers import LayerStore
 from vidcolor.guidance.template import Pin
 from vidcolor.guidance.tracks.file import TracksFile
 from vidcolor.guidance.tracks.identities import Describer
-from vidcolor.models.registry import Describes, model_spec
-from vidcolor.models.weights import load_model
+from vidcolor.models.registry import Describes, Folds, model_spec
+from vidcolor.models.weights import RECIPE, known_weights, load_model
 from vidcolor.ops.flow import FlowPreset
 from vidcolor.pipeline import Pipeline
 from vidcolor.stages.anchor import Anchor
@@ -49,6 +49,7 @@ __all__ = [
 ]
 
 _STARTER = "starter"
+_BY_RECIPE = "recipe"
 
 Download = Callable[[int, int | None], None]
 
@@ -117,7 +118,10 @@ class Guidance:
 
 @functools.lru_cache(maxsize=3)
 def _load(weights: str, device: torch.device) -> tuple[nn.Module, str]:
-    return load_model(weights, device)
+    model, of = load_model(weights, device)
+    if hasattr(model, "fold"):
+        cast(Folds, model).fold()
+    return model, of
 
 
 def load_describer(device: torch.device) -> Describes:
@@ -132,13 +136,21 @@ def colorizers(config: Config) -> tuple[ColorizeConfig, ...]:
         return (config.colorize,)
     name = "auto" if merge.colorizer == "none" else merge.colorizer
     second = dataclasses.replace(
-        config.colorize, colorizer=name, weights=merge.weights, short_side=0
+        config.colorize, colorizer=name, weights=merge.weights, short_side=0, render_factor=0
     )
     return config.colorize, second
 
 
 def chosen_weights(wanted: ColorizeConfig) -> str:
-    """Name or file of the weights that are meant."""
+    """Name or file of the weights that are meant.
+
+    Raises:
+        ConfigError: If there is no such network.
+    """
+    if wanted.weights == _BY_RECIPE:
+        if wanted.colorizer == "auto":
+            raise ConfigError("weights by recipe are for a network: say which by --colorizer")
+        return RECIPE + model_spec(wanted.colorizer).name
     if wanted.weights != "auto":
         return wanted.weights
     return _STARTER if wanted.colorizer == "auto" else model_spec(wanted.colorizer).weights
@@ -159,6 +171,9 @@ def _single(
     model, of = _load(weights, device)
     if name is not None and of != name:
         raise ConfigError(f"weights {weights!r} are for {of}, not for --colorizer {name}")
+    if not wanted.side:
+        suits = next((spec.short_side for spec in known_weights() if spec.name == weights), 0)
+        wanted = dataclasses.replace(wanted, short_side=suits)
     return ColorizeFrames(model, model_spec(of), wanted, device, dtype, hints)
 
 

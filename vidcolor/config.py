@@ -103,6 +103,7 @@ SHORT_NAMES: Mapping[str, tuple[str, ...]] = {
     "detector": ("detect", "detector"),
     "colorizer": ("colorize", "colorizer"),
     "weights": ("colorize", "weights"),
+    "render_factor": ("colorize", "render_factor"),
     "cadence": ("cadence", "cadence"),
     "hints": ("guidance", "hints"),
     "reference": ("guidance", "references"),

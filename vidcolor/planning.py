@@ -27,7 +27,7 @@ from vidcolor.guidance.tracks.identities import Describer
 from vidcolor.guidance.tracks.survey import Survey, to_file
 from vidcolor.io.prefetch import prefetch
 from vidcolor.io.video import VideoReader
-from vidcolor.models.weights import identify
+from vidcolor.models.weights import RECIPE, identify
 from vidcolor.records import Colored, FrameBatch
 from vidcolor.render import ColorRun
 from vidcolor.schema import to_dict
@@ -134,7 +134,9 @@ def made_of(
         "shot": shot.shot,  # ids of tracks begin with it
         "settings": data,
         "files": [content_mark(Path(file).expanduser()) for file in files if file is not None],
-        "weights": [content_mark(identify(name)[0]) for name in weights],
+        "weights": [
+            name if name.startswith(RECIPE) else content_mark(identify(name)[0]) for name in weights
+        ],
     }
 
 

@@ -56,6 +56,9 @@ def _parser() -> Parser:
     color.add_argument("--colorizer", help="network; default: quarternet")
     color.add_argument("--weights", help="name of known weights, or a file; default: starter")
     color.add_argument(
+        "--render-factor", help="size of the network's picture in 16 pixels, as in DeOldify"
+    )
+    color.add_argument(
         "--cadence", help="the network looks: auto, every (frame), or every N frames"
     )
     color.add_argument("--hints", help="HINTS.json, or a folder of painted frames NNNN.png")

@@ -9,7 +9,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["lab_to_rgb", "lightness_to_linear", "linear_to_lightness", "rgb_to_lab"]
+__all__ = [
+    "lab_to_rgb",
+    "lightness_to_gray",
+    "lightness_to_linear",
+    "linear_to_lightness",
+    "rgb_to_lab",
+]
 
 _RGB_TO_XYZ = (
     (0.412453, 0.357580, 0.180423),
@@ -94,3 +100,8 @@ def linear_to_lightness(y: Tensor) -> Tensor:
 def lightness_to_linear(lightness: Tensor) -> Tensor:
     """Relative luminance in [0, 1] of L* in [0, 100]."""
     return _f_inverse((lightness + 16) / 116)
+
+
+def lightness_to_gray(lightness: Tensor) -> Tensor:
+    """Gamma-coded sRGB gray in [0, 1] of L* in [0, 100]."""
+    return _encode(lightness_to_linear(lightness))

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from vidcolor.errors import ConfigError
+from vidcolor.errors import ConfigError, WeightsError
 from vidcolor.models.layers import AB_SCALE, MULTIPLE, Trunk, network_input
 from vidcolor.models.objective import class_centers
 from vidcolor.models.placement import Placement, place
@@ -348,11 +348,13 @@ class InstColor(nn.Module):
         elif phase == "fusion" and self.full is not None:
             self.fusion.load_state_dict(self.fusion.state_dict() | self._trunk_of_whole())
 
-    def adopt(self, trunk: Mapping[str, Tensor]) -> None:
-        """Take a trunk's weights (those of siggraph17, say) as all three nets."""
+    def adopt(self, tensors: Mapping[str, Tensor], of: str) -> None:
+        """Take those of siggraph17 as all three nets: see `models.registry.Adopts`."""
+        if of != "siggraph17":
+            raise WeightsError(f"instcolor can begin with siggraph17, not with {of}")
         for net in (self.full, self.instance, self.fusion):
             if net is not None:
-                net.load_state_dict(net.state_dict() | dict(trunk))
+                net.load_state_dict(net.state_dict() | dict(tensors))
 
     def answer(
         self, phase: str, lightness: Tensor, rois: Rois | None = None, hints: Hints | None = None

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
 from torch import Tensor, nn
 
+from vidcolor.color.spaces import ColorSpace
 from vidcolor.errors import ConfigError
 from vidcolor.records import Hints, Rois
 
 __all__ = [
+    "Adopts",
+    "Classifies",
     "ColorClasses",
     "Colorizer",
     "Describes",
+    "Folds",
     "ModelSpec",
+    "Paints",
     "Phased",
+    "SeesWhole",
+    "Sparse",
     "create_model",
     "list_models",
     "model_spec",
@@ -114,6 +121,92 @@ class Describes(Protocol):
         ...
 
 
+class Paints(Protocol):
+    """A network that learns in the planes of a color space; always `Phased` too.
+
+    Attributes:
+        space: Which planes.
+    """
+
+    space: ColorSpace
+
+    def answer_planes(
+        self, phase: str, lightness: Tensor, rois: Rois | None = None, hints: Hints | None = None
+    ) -> Tensor:
+        """(N, C, h, w) float32 in 0..1; `space.decode` makes `Phased.answer` of it."""
+        ...
+
+
+class Sparse(Protocol):
+    """A network that can answer at single points, so that training needs little memory.
+
+    Reference: Larsson, Maire, Shakhnarovich: Learning Representations for Automatic Colorization,
+    ECCV 2016, section 3.3.
+    """
+
+    def answer_at(self, phase: str, lightness: Tensor, points: Tensor) -> Tensor:
+        """What `Paints.answer_planes` says at points.
+
+        Args:
+            phase: See `Phased`.
+            lightness: As `Colorizer` takes it.
+            points: (N, P, 2) float32 x and y in parts of the width and height, 0..1.
+
+        Returns:
+            (N, C, P) float32 in 0..1.
+        """
+        ...
+
+
+class Classifies(Protocol):
+    """A network that also says what a picture shows (Iizuka et al., SIGGRAPH 2016).
+
+    Attributes:
+        labels: Number of kinds of pictures; 0 if it was built without.
+    """
+
+    labels: int
+
+    def answer_labels(self, phase: str, lightness: Tensor) -> tuple[Tensor, Tensor]:
+        """(N, labels) float32 logits, and the planes of `Paints.answer_planes`, in one pass."""
+        ...
+
+
+class SeesWhole(Protocol):
+    """A network that knows the whole picture by one vector, which others may give it.
+
+    `forward` takes it as `whole`, (N, D) or (1, D); without it, each picture has its own.
+    """
+
+    def whole(self, lightness: Tensor) -> Tensor:
+        """(N, D) float32 of (N, 1, H, W) L* in 0..100."""
+        ...
+
+
+class Adopts(Protocol):
+    """A network that can begin with a part of another one's weights."""
+
+    def adopt(self, tensors: Mapping[str, Tensor], of: str) -> None:
+        """Take them.
+
+        Args:
+            tensors: By the other network's keys.
+            of: Name of the weights or of their network (`vgg16`, `siggraph17`, ...).
+
+        Raises:
+            WeightsError: If they are of no use here, or a key or shape does not fit.
+        """
+        ...
+
+
+class Folds(Protocol):
+    """A network with norms on its weights, which need not be computed again in every pass."""
+
+    def fold(self) -> None:
+        """Work the norms into the weights, for good; it can only predict from then on."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class ModelSpec:
     """What a colorizer is and can use.
@@ -144,7 +237,17 @@ class ModelSpec:
 
 
 # each module registers one builder of its own name
-_MODULES = ("quarternet", "siggraph17", "instcolor")
+_MODULES = (
+    "quarternet",
+    "siggraph17",
+    "instcolor",
+    "eccv16",
+    "iizuka16",
+    "hypercolumn",
+    "residual_encoder",
+    "ddcolor",
+    "deoldify",
+)
 _SPECS: dict[str, ModelSpec] = {}
 _Builder = TypeVar("_Builder", bound=Callable[..., nn.Module])
 

@@ -71,6 +71,7 @@ class WeightsSpec:
         by_hand: How to get the files where no program can.
         non_commercial: The license forbids commercial use; `fetch` wants it accepted.
         shipped: Comes with the package.
+        short_side: Short side of the network's picture that suits them; 0 is the network's own.
     """
 
     name: str
@@ -85,6 +86,7 @@ class WeightsSpec:
     by_hand: str = ""
     non_commercial: bool = False
     shipped: bool = False
+    short_side: int = 0
 
     @property
     def converted(self) -> str:

@@ -16,6 +16,8 @@ from torch import nn
 
 from vidcolor.errors import WeightsError
 from vidcolor.models import formats
+from vidcolor.models.recipe import fill
+from vidcolor.models.registry import create_model, model_spec
 from vidcolor.models.store import (
     WeightFile,
     WeightsRow,
@@ -31,6 +33,7 @@ from vidcolor.models.store import (
 )
 
 __all__ = [
+    "RECIPE",
     "WeightFile",
     "WeightsRow",
     "WeightsSpec",
@@ -48,6 +51,9 @@ __all__ = [
     "save_weights",
     "weights_spec",
 ]
+
+RECIPE = "recipe:"
+"""Before the name of a colorizer: its weights by formula, see `vidcolor.models.recipe`."""
 
 read_tensors = formats.read_tensors
 
@@ -105,7 +111,7 @@ def load_model(name: str | Path, device: torch.device | str = "cpu") -> tuple[nn
     """A colorizer with its weights.
 
     Args:
-        name: Of known weights, or a file; see `identify`.
+        name: Of known weights, or a file, see `identify`; or `RECIPE` and a colorizer.
         device: Where it is to lie.
 
     Returns:
@@ -114,8 +120,12 @@ def load_model(name: str | Path, device: torch.device | str = "cpu") -> tuple[nn
     Raises:
         WeightsError: If the weights are missing, damaged, or made for another network.
     """
-    path, model, settings = identify(name)
-    module = formats.build_model(read_tensors(path), model, settings, str(path))
+    if str(name).startswith(RECIPE):
+        model = model_spec(str(name).removeprefix(RECIPE)).name
+        module = fill(create_model(model))
+    else:
+        path, model, settings = identify(name)
+        module = formats.build_model(read_tensors(path), model, settings, str(path))
     return module.to(device).to(memory_format=torch.channels_last), model
 
 

@@ -22,6 +22,7 @@ from vidcolor.records import Chroma, Colored, FrameBatch, Hints, Rois, Tracked, 
 __all__ = ["ColorizeConfig", "ColorizeFrames", "NoColor"]
 
 _log = logging.getLogger(__name__)
+_RENDER_PX = 16  # of DeOldify
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,19 +31,31 @@ class ColorizeConfig:
 
     Attributes:
         colorizer: Name of a network, see `vidcolor weights list`; "auto" is that of the weights.
-        weights: Name of known weights or a file; "auto" is what the colorizer asks for.
-        short_side: Short side of the network's picture in pixels; 0 is the network's own.
+        weights: Name of known weights or a file; "auto" is what the colorizer asks for, "recipe"
+            are values by formula, to try a network that nobody has trained.
+        short_side: Short side of the network's picture in pixels; 0 is what suits the weights.
+        render_factor: DeOldify's word for a sixteenth of it; 0 leaves it to `short_side`.
         instances: Let objects be seen as close-ups, where the network can.
     """
 
     colorizer: str = "auto"
     weights: str = "auto"
     short_side: int = 0
+    render_factor: int = 0
     instances: bool = True
 
     def __post_init__(self) -> None:
         if self.short_side and not 64 <= self.short_side <= 2048:
             raise ConfigError(f"short_side must be 0 or 64 to 2048, not {self.short_side}")
+        if self.render_factor and not 4 <= self.render_factor <= 128:
+            raise ConfigError(f"render_factor must be 0 or 4 to 128, not {self.render_factor}")
+        if self.render_factor and self.short_side:
+            raise ConfigError("render_factor is short_side / 16: give one of both")
+
+    @property
+    def side(self) -> int:
+        """Short side of the network's picture in pixels; 0 is what suits the weights."""
+        return _RENDER_PX * self.render_factor or self.short_side
 
 
 class NoColor:
@@ -114,7 +127,7 @@ class ColorizeFrames:
 
     def _size(self, info: VideoInfo) -> tuple[int, int]:
         """`(height, width)` of the upright picture that the network sees."""
-        side = self.config.short_side or self.spec.square or self.spec.short_side
+        side = self.config.side or self.spec.square or self.spec.short_side
         return network_size(info, side, self.spec.multiple, self.spec.square is not None)
 
     @property

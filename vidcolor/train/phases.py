@@ -249,7 +249,7 @@ def start(model: nn.Module, name: str, phase: PhaseName, weights: str | Path) ->
     """
     source, of = load_model(weights)
     if of == "siggraph17" and name == "instcolor":
-        model.adopt(source.state_dict())  # type: ignore[operator]  # InstColor
+        model.adopt(source.state_dict(), of)  # type: ignore[operator]  # InstColor
         before: Any = "full"
     elif of != name:
         raise WeightsError(f"{weights}: for {of}, not for {name}")

@@ -1,0 +1,1 @@
+"""What scripts/check_parity.py compares, network by network."""
