@@ -32,11 +32,11 @@ from vidcolor.color.compose import ComposeConfig, compose_rgb
 from vidcolor.color.measure import Comparison, LabPicture, Level, lpips_distance, mean_chroma
 from vidcolor.errors import MediaError, VidcolorError
 from vidcolor.io.image import still_frame
+from vidcolor.io.shards import Pictures
 from vidcolor.models.registry import model_spec
 from vidcolor.models.weights import identify, load_model
 from vidcolor.records import Detections, Tracked, Tracks
 from vidcolor.stages.colorize import ColorizeConfig, ColorizeFrames
-from vidcolor.train.data.shards import Pictures
 from vidcolor.train.measured import mean_ab
 from vidcolor.train.validate import validate
 

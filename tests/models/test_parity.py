@@ -5,6 +5,7 @@ ericsujw/InstColorization @1ce3d25 and of the `colorizers` package of richzhang/
 """
 
 import importlib.util
+import json
 import sys
 import types
 from pathlib import Path
@@ -89,7 +90,7 @@ def test_fixtures_are_small_and_name_their_source():
     assert len(FIXTURES) == 4
     for path in DATA.glob("parity_*.npz"):
         assert path.stat().st_size <= 50_000
-    meta = parity.json.loads(str(FIXTURES["parity_fusion"].arrays["index_json"]))["meta"]
+    meta = json.loads(str(FIXTURES["parity_fusion"].arrays["index_json"]))["meta"]
     assert meta["source"].startswith("ericsujw/InstColorization @1ce3d25")
 
 

@@ -7,10 +7,10 @@ from torch.utils.data import DataLoader
 
 from vidcolor.color.lab import rgb_to_lab
 from vidcolor.errors import ConfigError, MediaError
+from vidcolor.io.shards import Pictures
 from vidcolor.train.data.batches import TrainBatches
 from vidcolor.train.data.config import DataConfig
 from vidcolor.train.data.pairs import MotionConfig
-from vidcolor.train.data.shards import Pictures
 from vidcolor.train.degrade import DegradeConfig
 
 FILM = DegradeConfig(stock=1, tone=1, blur=1, grain=1)

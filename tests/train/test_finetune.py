@@ -6,10 +6,10 @@ import pytest
 import torch
 
 from vidcolor.errors import ConfigError, MediaError, WeightsError
+from vidcolor.io.shards import Pictures
 from vidcolor.models.registry import create_model
 from vidcolor.models.weights import load_model, read_card, save_weights
 from vidcolor.train import finetune as module
-from vidcolor.train.data.shards import Pictures
 from vidcolor.train.dataset.config import BuildConfig
 from vidcolor.train.finetune import FinetuneConfig, finetune
 from vidcolor.train.loop.fit import Report

@@ -14,7 +14,7 @@ from processes import fresh_processes
 from runs import assert_same_run, folder_of, rows_of, run, state_of
 
 from vidcolor.errors import MediaError
-from vidcolor.train.data.shards import Pictures
+from vidcolor.io.shards import Pictures
 from vidcolor.train.run import train
 
 PROC = pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="looks at /proc")

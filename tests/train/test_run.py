@@ -11,11 +11,11 @@ from made_shards import flat, texture, write_shard
 from runs import assert_same, folder_of, rows_of, run, state_of
 
 from vidcolor.errors import ConfigError, WeightsError
+from vidcolor.io.shards import Pictures
 from vidcolor.models.registry import create_model
 from vidcolor.models.weights import identify, load_model, read_card
 from vidcolor.train.data.batch import Batch
 from vidcolor.train.data.batches import TrainBatches
-from vidcolor.train.data.shards import Pictures
 from vidcolor.train.loop.watch import Watch
 from vidcolor.train.prior import class_weights
 from vidcolor.train.run import ModelConfig, export, train

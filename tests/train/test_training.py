@@ -8,11 +8,11 @@ import torch
 from made_shards import texture, write_shard
 
 from vidcolor import cli
+from vidcolor.io.shards import Pictures
 from vidcolor.models.registry import create_model, model_spec
 from vidcolor.models.weights import load_model, read_card
 from vidcolor.train.data.batches import TrainBatches
 from vidcolor.train.data.config import DataConfig
-from vidcolor.train.data.shards import Pictures
 from vidcolor.train.degrade import DegradeConfig
 from vidcolor.train.loop.fit import FitConfig, FitState, fit
 from vidcolor.train.phases import PhaseConfig, make_phase

@@ -22,12 +22,12 @@ from torch import nn
 
 from vidcolor.errors import ConfigError, MediaError
 from vidcolor.io.image import write_image
+from vidcolor.io.shards import Pictures
 from vidcolor.io.target import Target
 from vidcolor.models.registry import ModelSpec, model_spec
 from vidcolor.models.weights import identify, load_model, read_card
 from vidcolor.train.config import CardConfig, ModelConfig, RunConfig, TrainConfig
 from vidcolor.train.data.config import DataConfig
-from vidcolor.train.data.shards import Pictures
 from vidcolor.train.dataset.build import BuildConfig, BuildReport, build_dataset
 from vidcolor.train.degrade import DegradeConfig
 from vidcolor.train.loop.folder import BEST, LAST, RunFolder

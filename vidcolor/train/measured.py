@@ -40,7 +40,7 @@ _GRID = 32  # pictures are measured at sides that are multiples of it, whatever 
 
 
 class ColorPictures(Protocol):
-    """Pictures with known color; `data.Pictures` is one."""
+    """Pictures with known color; `io.shards.Pictures` is one."""
 
     def __len__(self) -> int: ...
 

@@ -15,13 +15,13 @@ from torch.utils.data import DataLoader
 
 from vidcolor.build import choose_device
 from vidcolor.errors import ConfigError
+from vidcolor.io.shards import Pictures
 from vidcolor.models.registry import create_model, model_spec
 from vidcolor.models.weights import identify, load_model, read_card, save_weights
 from vidcolor.schema import to_dict
 from vidcolor.train.config import CardConfig, ModelConfig, RunConfig, TrainConfig
 from vidcolor.train.data.batch import Batch
 from vidcolor.train.data.batches import TrainBatches
-from vidcolor.train.data.shards import Pictures
 from vidcolor.train.loop.distributed import World, join, same_everywhere, world_of_environment
 from vidcolor.train.loop.fit import FitState, fit
 from vidcolor.train.loop.folder import LAST, RunFolder, weights_of

@@ -20,7 +20,7 @@ from made_films import (
 from media import cut_off
 
 from vidcolor.errors import GuidanceError
-from vidcolor.train.data.shards import Pictures
+from vidcolor.io.shards import Pictures
 
 
 def test_a_folder_each_picture_a_shot_of_its_own(tmp_path):

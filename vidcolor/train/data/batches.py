@@ -16,11 +16,11 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from vidcolor.errors import ConfigError, MediaError
+from vidcolor.io.shards import Pictures
 from vidcolor.records import Hints, Rois
 from vidcolor.train.data.batch import Batch, Pair
 from vidcolor.train.data.config import DataConfig, View
 from vidcolor.train.data.sample import Sample, Sampler
-from vidcolor.train.data.shards import Pictures
 from vidcolor.train.degrade import DegradeConfig
 
 __all__ = ["TrainBatches"]

@@ -9,12 +9,12 @@ import numpy.typing as npt
 import torch
 
 from vidcolor.errors import MediaError
+from vidcolor.io.shards import Pictures
 from vidcolor.models.objective import color_range
 from vidcolor.train.data.config import DataConfig, View
 from vidcolor.train.data.hints import simulate_hints
 from vidcolor.train.data.pairs import draw_motion, measured_motion, moved_picture
 from vidcolor.train.data.planes import ab_of, close_ups, film_at, lightness_of, shrunk
-from vidcolor.train.data.shards import Pictures
 from vidcolor.train.data.window import (
     Window,
     around,

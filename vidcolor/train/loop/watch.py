@@ -12,10 +12,10 @@ import numpy.typing as npt
 from torch import Tensor, nn
 
 from vidcolor.color.lab import lab_to_rgb, rgb_to_lab
+from vidcolor.io.shards import Pictures
 from vidcolor.models.registry import ModelSpec
 from vidcolor.records import Rois
 from vidcolor.train.config import TrainConfig
-from vidcolor.train.data.shards import Pictures
 from vidcolor.train.measured import Closeups, ColorPictures, planes
 from vidcolor.train.validate import Scores, color_picture, validate
 

@@ -8,7 +8,7 @@ import pytest
 from made_shards import flat, png, texture, write_shard
 
 from vidcolor.errors import MediaError
-from vidcolor.train.data.shards import Pictures
+from vidcolor.io.shards import Pictures
 
 NOTES = {
     "source": "film.mkv", "pts": 12, "time": 0.5, "shot": 3, "hash": "00ff00ff00ff00ff",
