@@ -1,13 +1,10 @@
 import math
-import sys
-import types
 
 import numpy as np
 import pytest
 import scipy.spatial.distance
 import skimage.color
 import skimage.metrics
-import torch
 
 from vidcolor.color.measure import (
     BEST_PSNR,
@@ -18,19 +15,19 @@ from vidcolor.color.measure import (
     chroma_instability,
     color_consistency,
     colorfulness,
+    colorfulness_abs,
     colorfulness_difference,
     delta_e_2000,
     histograms,
     jensen_shannon,
-    lpips_distance,
     mean_chroma,
     psnr,
+    psnr_wrapped,
     ssim,
+    ssim_uniform,
     visible,
     warping_error,
 )
-from vidcolor.color.measure.perceptual import _network
-from vidcolor.errors import WeightsError
 
 # Sharma, Wu, Dalal 2005, table 1: two L*a*b* and their difference to four decimals
 SHARMA = """
@@ -90,6 +87,30 @@ def test_psnr_does_not_wrap():
 def test_psnr_refuses_floats():
     with pytest.raises(ValueError, match="uint8"):
         psnr(np.zeros((2, 2)), np.zeros((2, 2)))
+
+
+@pytest.mark.parametrize(
+    ("apart", "square"),
+    # squares modulo 256: 16 * 16 = 256, 17 * 17 = 289, 20 * 20 = 400, 254 is 2 below 256
+    [(10, 100), (17, 33), (20, 144), (254, 4), (237, 105)],
+)
+def test_wrapped_psnr_by_hand(apart, square):
+    dark, bright = np.zeros((2, 3, 3), np.uint8), np.full((2, 3, 3), apart, np.uint8)
+    expected = 10 * math.log10(65025 / square)
+    assert psnr_wrapped(dark, bright) == pytest.approx(expected)
+    assert psnr_wrapped(bright, dark) == pytest.approx(expected)
+    # what does not wrap is PSNR
+    assert (psnr(dark, bright) == pytest.approx(expected)) == (apart < 16)
+
+
+def test_wrapped_psnr_takes_pictures_16_codes_apart_for_equal():
+    dark, bright = np.full((4, 4), 100, np.uint8), np.full((4, 4), 116, np.uint8)
+    assert psnr_wrapped(dark, bright) == math.inf
+    assert psnr(dark, bright) == pytest.approx(20 * math.log10(255 / 16))
+    bright[0] = 103  # a quarter is 3 apart: mean of squares 9 / 4
+    assert psnr_wrapped(dark, bright) == pytest.approx(10 * math.log10(65025 / 2.25))
+    with pytest.raises(ValueError, match="psnr_wrapped wants two uint8"):
+        psnr_wrapped(dark.astype(float), bright.astype(float))
 
 
 def test_jensen_shannon_agrees_with_scipy():
@@ -241,6 +262,20 @@ def test_colorfulness_by_hand():
     assert colorfulness(half) == pytest.approx(60 + 0.3 * 20)
 
 
+def test_colorfulness_of_absolute_opponents_by_hand():
+    # red and green halves are one to it: no deviation, 60 and 20 everywhere
+    half = np.tile(np.array([80, 20, 30], np.uint8), (4, 4, 1))
+    half[:2] = [20, 80, 30]
+    assert colorfulness_abs(half) == pytest.approx(0.3 * math.hypot(60, 20))
+    # yellow and blue: 100 and 40 of either sign deviate by 30 and not by 70 from their mean
+    half[:2], half[2:] = [110, 110, 10], [10, 10, 50]
+    assert colorfulness_abs(half) == pytest.approx(30 + 0.3 * 70)
+    assert colorfulness(half) == pytest.approx(70 + 0.3 * 30)
+    # where all opponents have one sign, both are the same
+    flat = np.tile(np.array([80, 20, 30], np.uint8), (4, 4, 1))
+    assert colorfulness_abs(flat) == pytest.approx(colorfulness(flat))
+
+
 def test_ssim_agrees_with_scikit_image():
     a = _picture(2)
     near = np.clip(a.astype(int) + np.random.default_rng(3).integers(-30, 31, a.shape), 0, 255)
@@ -252,6 +287,23 @@ def test_ssim_agrees_with_scikit_image():
     gray = skimage.metrics.structural_similarity(a[..., 0], near[..., 0], **how)
     assert ssim(near[..., 0], a[..., 0]) == pytest.approx(gray, abs=1e-9)
     assert ssim(a, a) == pytest.approx(1)
+
+
+def test_uniform_ssim_agrees_with_scikit_images_default():
+    a = _picture(2)
+    near = np.clip(a.astype(int) + np.random.default_rng(3).integers(-30, 31, a.shape), 0, 255)
+    near = near.astype(np.uint8)
+    expected = skimage.metrics.structural_similarity(a, near, channel_axis=2)
+    assert ssim_uniform(near, a) == pytest.approx(expected, abs=1e-9)
+    gray = skimage.metrics.structural_similarity(a[..., 0], near[..., 0])
+    assert ssim_uniform(near[..., 0], a[..., 0]) == pytest.approx(gray, abs=1e-9)
+    # the variants are not one
+    assert abs(ssim(near, a) - expected) > 1e-4
+    smallest = _picture(2)[:7, :7], _picture(3)[:7, :7]
+    expected = skimage.metrics.structural_similarity(*smallest, channel_axis=2)
+    assert ssim_uniform(*smallest) == pytest.approx(expected, abs=1e-9)
+    with pytest.raises(ValueError, match="ssim_uniform wants pictures of at least 7 x 7"):
+        ssim_uniform(a[:6], near[:6])
 
 
 def test_ssim_refuses_what_is_smaller_than_its_window():
@@ -344,60 +396,39 @@ def test_a_comparison_takes_a_perceptual_measure():
     assert both.instance.rows["one"].lpips == 12
 
 
+def test_a_comparison_measures_what_else_is_asked_for():
+    def height(pred, target):
+        return float(pred.shape[0])
+
+    def brighter(pred, target):
+        return float(pred.mean() - target.mean())
+
+    both = Comparison(metrics={"height": height, "uniform": ssim_uniform, "brighter": brighter})
+    pairs = [
+        (_noise(seed, size), _noise(9 + seed, size))
+        for seed, size in ((0, (40, 60)), (1, (20, 60)))
+    ]
+    for truth, other in pairs:
+        both.add(truth, {"one": other}, [[0, 0, 12, 14]])
+    row = both.picture.rows["one"]
+    assert row.more["height"] == 30
+    expected = [skimage.metrics.structural_similarity(*pair, channel_axis=2) for pair in pairs]
+    assert row.more["uniform"] == pytest.approx(np.mean(expected))
+    assert both.instance.rows["one"].more["height"] == 14
+    expected = np.mean([other.mean() - truth.mean() for truth, other in pairs])
+    assert row.more["brighter"] == pytest.approx(expected)
+    assert list(row.values()) == [
+        "psnr", "ssim", "delta_e", "colorfulness_difference", "chroma", "height", "uniform",
+        "brighter",
+    ]  # fmt: skip
+    assert row.values()["uniform"] == row.more["uniform"]
+    assert row.values()["psnr"] == row.psnr
+    with pytest.raises(ValueError, match="psnr is measured anyhow"):
+        Comparison(metrics={"psnr": psnr})
+
+
 def test_gain_and_share_by_hand():
     gray, colored = Quality(20, 0.9, 9, -30, 0), Quality(21.5, 0.9, 8, -10, 6)
     level = Level(3, 12.0, 40.0, {"uncolored": gray, "colored": colored})
     assert level.gain("colored") == 1.5
     assert level.chroma_share("colored") == 0.5
-
-
-@pytest.fixture
-def cache(tmp_path, monkeypatch):
-    """An empty cache of torch hub; the network of LPIPS is looked for anew."""
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
-    monkeypatch.setattr(torch.hub, "_hub_dir", None)
-    _network.cache_clear()
-    yield tmp_path / "hub" / "checkpoints"
-    _network.cache_clear()
-
-
-class _Difference(torch.nn.Module):
-    """Stands in for the package: what it was given can be read off the result."""
-
-    def __init__(self, net, verbose):
-        super().__init__()
-        assert (net, verbose) == ("alex", False)
-
-    def forward(self, first, second):
-        assert first.dtype == torch.float32
-        return (first - second).mean() + 10 * first.shape[2] + 1000 * first.shape[3]
-
-
-def test_lpips_says_which_package_is_missing(cache, monkeypatch):
-    monkeypatch.setitem(sys.modules, "lpips", None)
-    with pytest.raises(WeightsError, match=r"pip install 'vidcolor\[eval\]'"):
-        lpips_distance(_noise(0), _noise(1))
-
-
-def test_lpips_says_which_file_is_missing_and_fetches_nothing(cache, monkeypatch):
-    package = types.ModuleType("lpips")  # without a network: asking for it would fail
-    monkeypatch.setitem(sys.modules, "lpips", package)
-    with pytest.raises(WeightsError) as error:
-        lpips_distance(_noise(0), _noise(1))
-    assert str(cache / "alexnet-owt-7be5be79.pth") in str(error.value)
-    assert "https://download.pytorch.org/models/alexnet-owt-7be5be79.pth" in str(error.value)
-
-
-def test_lpips_is_given_pictures_as_it_wants_them(cache, monkeypatch):
-    package = types.ModuleType("lpips")
-    package.LPIPS = _Difference
-    monkeypatch.setitem(sys.modules, "lpips", package)
-    cache.mkdir(parents=True)
-    (cache / "alexnet-owt-7be5be79.pth").touch()
-    white, black = np.full((80, 90, 3), 255, np.uint8), np.zeros((80, 90, 3), np.uint8)
-    # from -1 to 1 is 2; 80 by 90 stays
-    assert lpips_distance(white, black) == pytest.approx(2 + 800 + 90_000)
-    # 16 by 20 becomes 64 by 80
-    assert lpips_distance(white[:16, :20], black[:16, :20]) == pytest.approx(2 + 640 + 80_000)
-    with pytest.raises(ValueError, match="one shape"):
-        lpips_distance(white, black[:70])

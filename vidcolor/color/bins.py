@@ -43,7 +43,8 @@ _MARGIN = 20.0  # how far beyond the outermost bins the table goes
 
 @functools.lru_cache(maxsize=1)
 def _gamut() -> tuple[tuple[int, int], ...]:
-    axis = torch.linspace(0, 1, _CUBE_SIDE, dtype=torch.float64)
+    # whatever the default device: networks are made on the meta device too
+    axis = torch.linspace(0, 1, _CUBE_SIDE, dtype=torch.float64, device="cpu")
     cube = torch.cartesian_prod(axis, axis, axis).T[None]
     hull = ConvexHull(rgb_to_lab(cube)[0, 1:].T.numpy())
     reach = range(-15, 16)

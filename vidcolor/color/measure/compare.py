@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
@@ -13,8 +12,10 @@ import torch
 
 from vidcolor.color.lab import rgb_to_lab
 from vidcolor.color.measure.pictures import (
+    BEST_PSNR,
     SSIM_WINDOW,
     colorfulness,
+    colorfulness_difference,
     delta_e_2000,
     mean_chroma,
     psnr,
@@ -25,9 +26,7 @@ __all__ = ["BEST_PSNR", "Comparison", "LabPicture", "Level", "Perceptual", "Qual
 
 Array = npt.NDArray[Any]
 Perceptual = Callable[[Array, Array], float]
-
-BEST_PSNR = 10 * math.log10(255**2 / 1e-3)
-"""dB that an equal picture counts in a mean, where infinity would swallow all others."""
+"""Measures (H, W, 3) uint8 RGB against the true picture of the same size."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +69,7 @@ class Quality:
             `pictures.colorfulness_difference`.
         chroma: Mean |a*b*|.
         lpips: Learned perceptual distance, where somebody measured it.
+        more: Other metrics that were asked for, by name.
     """
 
     psnr: float
@@ -78,36 +78,50 @@ class Quality:
     colorfulness_difference: float
     chroma: float
     lpips: float | None = None
+    more: Mapping[str, float] = field(default_factory=dict, hash=False)
 
     @classmethod
     def between(
-        cls, pred: LabPicture, target: LabPicture, perceptual: Perceptual | None = None
+        cls,
+        pred: LabPicture,
+        target: LabPicture,
+        perceptual: Perceptual | None = None,
+        metrics: Mapping[str, Perceptual] | None = None,
     ) -> Quality:
         """Measure one picture.
 
         Args:
             pred: The picture.
             target: The truth, of the same size.
-            perceptual: `perceptual.lpips_distance`, if that is wanted.
+            perceptual: `perceptual.Lpips`, if that is wanted.
+            metrics: What else is wanted, by name: for `more`.
         """
         return cls(
             psnr=min(psnr(pred.rgb, target.rgb), BEST_PSNR),
             ssim=ssim(pred.rgb, target.rgb),
             delta_e=float(np.mean(delta_e_2000(pred.lab, target.lab), dtype=np.float64)),
-            colorfulness_difference=colorfulness(pred.rgb) - colorfulness(target.rgb),
+            colorfulness_difference=colorfulness_difference(pred.rgb, target.rgb),
             chroma=mean_chroma(pred.lab[..., 1:]),
             lpips=None if perceptual is None else perceptual(pred.rgb, target.rgb),
+            more={name: of(pred.rgb, target.rgb) for name, of in (metrics or {}).items()},
         )
 
     @classmethod
     def mean(cls, parts: list[Quality]) -> Quality:
         """Mean over pictures, each counting the same."""
-        columns = {f.name: [getattr(part, f.name) for part in parts] for f in fields(cls)}
+        own = [f.name for f in fields(cls) if f.name != "more"]
+        columns = {name: [getattr(part, name) for part in parts] for name in own}
         means: dict[str, Any] = {
             name: None if None in column else float(np.mean(column))
             for name, column in columns.items()
         }
-        return cls(**means)
+        more = {name: float(np.mean([part.more[name] for part in parts])) for name in parts[0].more}
+        return cls(**means, more=more)
+
+    def values(self) -> dict[str, float]:
+        """Everything that was measured, by the names that `catalog.METRICS` has."""
+        own = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "more"}
+        return {name: value for name, value in own.items() if value is not None} | dict(self.more)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,14 +158,19 @@ class _Column:
     rows: dict[str, list[Quality]] = field(default_factory=dict)
 
     def add(
-        self, truth: LabPicture, colorings: Mapping[str, LabPicture], perceptual: Perceptual | None
+        self,
+        truth: LabPicture,
+        colorings: Mapping[str, LabPicture],
+        perceptual: Perceptual | None,
+        metrics: Mapping[str, Perceptual],
     ) -> None:
         if self.chroma and set(self.rows) != set(colorings):
             raise ValueError(f"colorings are {sorted(self.rows)} so far, not {sorted(colorings)}")
         self.chroma.append(mean_chroma(truth.lab[..., 1:]))
         self.colorfulness.append(colorfulness(truth.rgb))
         for name, coloring in colorings.items():
-            self.rows.setdefault(name, []).append(Quality.between(coloring, truth, perceptual))
+            quality = Quality.between(coloring, truth, perceptual, metrics)
+            self.rows.setdefault(name, []).append(quality)
 
     def level(self) -> Level | None:
         if not self.chroma:
@@ -168,11 +187,23 @@ class Comparison:
     """Collects how several colorings of the same pictures compare.
 
     Args:
-        perceptual: `perceptual.lpips_distance`, if that is wanted too.
+        perceptual: `perceptual.Lpips`, if that is wanted too.
+        metrics: What else is to be measured, by name: for `Quality.more`, both of pictures and
+            inside boxes. `catalog.metric` makes them.
+
+    Raises:
+        ValueError: If a name of `metrics` is one that `Quality` has anyhow.
     """
 
-    def __init__(self, perceptual: Perceptual | None = None) -> None:
+    def __init__(
+        self,
+        perceptual: Perceptual | None = None,
+        metrics: Mapping[str, Perceptual] | None = None,
+    ) -> None:
         self._perceptual = perceptual
+        self._metrics = dict(metrics or {})
+        for name in sorted({f.name for f in fields(Quality)} & set(self._metrics)):
+            raise ValueError(f"{name} is measured anyhow and cannot be asked for twice")
         self._picture = _Column()
         self._instance = _Column()
 
@@ -192,7 +223,7 @@ class Comparison:
         """
         target = LabPicture.of(truth)
         pictures = {name: LabPicture.of(picture) for name, picture in colorings.items()}
-        self._picture.add(target, pictures, self._perceptual)
+        self._picture.add(target, pictures, self._perceptual, self._metrics)
         if boxes is None:
             return
         height, width = truth.shape[:2]
@@ -201,7 +232,7 @@ class Comparison:
             if min(x1 - x0, y1 - y0) >= SSIM_WINDOW:
                 part = (slice(y0, y1), slice(x0, x1))
                 crops = {name: picture[part] for name, picture in pictures.items()}
-                self._instance.add(target[part], crops, self._perceptual)
+                self._instance.add(target[part], crops, self._perceptual, self._metrics)
 
     @property
     def picture(self) -> Level | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, cast
 
 import cv2
@@ -10,23 +11,31 @@ import numpy as np
 import numpy.typing as npt
 
 __all__ = [
+    "BEST_PSNR",
     "SSIM_WINDOW",
     "check_pair",
     "colorfulness",
+    "colorfulness_abs",
     "colorfulness_difference",
     "delta_e_2000",
     "mean_chroma",
     "psnr",
+    "psnr_wrapped",
     "ssim",
+    "ssim_uniform",
 ]
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.floating[Any]]
 
+BEST_PSNR = 10 * math.log10(255**2 / 1e-3)
+"""dB that an equal picture counts in a mean, where infinity would swallow all others."""
+
 SSIM_WINDOW = 11
 """Side in pixels of the window of `ssim`; smaller pictures have no SSIM."""
 
 _SSIM_SIGMA = 1.5
+_SSIM_UNIFORM_WINDOW = 7
 _SSIM_C1 = (0.01 * 255) ** 2
 _SSIM_C2 = (0.03 * 255) ** 2
 _POW25_7 = 25.0**7
@@ -45,6 +54,11 @@ def check_pair(name: str, pred: Array, target: Array) -> None:
         )
 
 
+def _decibels(error: float) -> float:
+    """PSNR of a mean squared error of 8-bit codes."""
+    return math.inf if error == 0 else 10 * math.log10(255**2 / error)
+
+
 def psnr(pred: Array, target: Array) -> float:
     """Peak signal-to-noise ratio over all pixels and channels, exact.
 
@@ -60,11 +74,66 @@ def psnr(pred: Array, target: Array) -> float:
     """
     check_pair("psnr", pred, target)
     difference = pred.astype(np.int32) - target
-    error = float(np.mean(difference * difference, dtype=np.float64))
-    return math.inf if error == 0 else 10 * math.log10(255**2 / error)
+    return _decibels(float(np.mean(difference * difference, dtype=np.float64)))
 
 
-def _blur(values: Array) -> Array:
+def psnr_wrapped(pred: Array, target: Array) -> float:
+    """What a known script prints as PSNR, and what is none: its uint8 arithmetic wraps.
+
+    Differences and their squares are taken modulo 256, so 16 codes off count as equal and none
+    counts as more than 249 squared codes: gray pictures get about 30 dB. Published tables
+    (ColorMNet and those that took over its script) can be repeated only with it; no value of it
+    belongs beside one of `psnr`.
+
+    Args:
+        pred: uint8, any shape.
+        target: uint8, the same shape.
+
+    Returns:
+        dB as that script has it; infinity where all squares wrap to 0.
+
+    Raises:
+        ValueError: If the shapes differ or anything but uint8 is given.
+    """
+    check_pair("psnr_wrapped", pred, target)
+    difference = np.subtract(pred, target)
+    return _decibels(float(np.mean(np.multiply(difference, difference), dtype=np.float64)))
+
+
+def _similarity(
+    name: str,
+    pred: Array,
+    target: Array,
+    smooth: Callable[[Array], Array],
+    window: int,
+    sample: float = 1.0,
+) -> float:
+    """Mean SSIM where the window lies inside.
+
+    Args:
+        name: For errors.
+        pred: (H, W) or (H, W, C) uint8.
+        target: The same.
+        smooth: Mean over the window around each pixel.
+        window: Its side.
+        sample: What population variances are multiplied by.
+    """
+    check_pair(name, pred, target)
+    if pred.ndim not in (2, 3) or min(pred.shape[:2]) < window:
+        raise ValueError(
+            f"{name} wants pictures of at least {window} x {window} pixels, not {pred.shape}"
+        )
+    x, y = pred.astype(np.float64), target.astype(np.float64)
+    mean_x, mean_y = smooth(x), smooth(y)
+    variances = sample * (smooth(x * x) - mean_x * mean_x + smooth(y * y) - mean_y * mean_y)
+    covariance = sample * (smooth(x * y) - mean_x * mean_y)
+    similar = (2 * mean_x * mean_y + _SSIM_C1) * (2 * covariance + _SSIM_C2)
+    similar /= (mean_x * mean_x + mean_y * mean_y + _SSIM_C1) * (variances + _SSIM_C2)
+    inside = slice(window // 2, -(window // 2))
+    return float(similar[inside, inside].mean())
+
+
+def _gaussian(values: Array) -> Array:
     size = (SSIM_WINDOW, SSIM_WINDOW)
     return cast(Array, cv2.GaussianBlur(values, size, _SSIM_SIGMA, sigmaY=_SSIM_SIGMA))
 
@@ -74,7 +143,7 @@ def ssim(pred: Array, target: Array) -> float:
 
     Gaussian window of 11 pixels, sigma 1.5, population variances, only where the window lies
     inside the picture: what scikit-image gives with `gaussian_weights=True, sigma=1.5,
-    use_sample_covariance=False`.
+    use_sample_covariance=False`, and what BasicSR and DDColor print.
 
     Reference: Wang et al., Image quality assessment: from error visibility to structural
     similarity, IEEE TIP 2004.
@@ -89,21 +158,33 @@ def ssim(pred: Array, target: Array) -> float:
     Raises:
         ValueError: If the shapes differ, anything but uint8 is given, or a side is too short.
     """
-    check_pair("ssim", pred, target)
-    if pred.ndim not in (2, 3) or min(pred.shape[:2]) < SSIM_WINDOW:
-        raise ValueError(
-            f"ssim wants pictures of at least {SSIM_WINDOW} x {SSIM_WINDOW} pixels, not "
-            f"{pred.shape}"
-        )
-    x, y = pred.astype(np.float64), target.astype(np.float64)
-    mean_x, mean_y = _blur(x), _blur(y)
-    variance_x = _blur(x * x) - mean_x * mean_x
-    variance_y = _blur(y * y) - mean_y * mean_y
-    covariance = _blur(x * y) - mean_x * mean_y
-    similar = (2 * mean_x * mean_y + _SSIM_C1) * (2 * covariance + _SSIM_C2)
-    similar /= (mean_x * mean_x + mean_y * mean_y + _SSIM_C1) * (variance_x + variance_y + _SSIM_C2)
-    inside = slice(SSIM_WINDOW // 2, -(SSIM_WINDOW // 2))
-    return float(similar[inside, inside].mean())
+    return _similarity("ssim", pred, target, _gaussian, SSIM_WINDOW)
+
+
+def _uniform(values: Array) -> Array:
+    return cast(Array, cv2.boxFilter(values, -1, (_SSIM_UNIFORM_WINDOW, _SSIM_UNIFORM_WINDOW)))
+
+
+def ssim_uniform(pred: Array, target: Array) -> float:
+    """Structural similarity with the flat window of 7 pixels that scikit-image has by default.
+
+    Variances are those of samples, by 48 and not 49. It differs from `ssim` in the third digit;
+    ColorMNet and others print it. The mean of that of each channel.
+
+    Args:
+        pred: (H, W) or (H, W, C) uint8, sides at least 7.
+        target: The same of the truth.
+
+    Returns:
+        At most 1, which is equality.
+
+    Raises:
+        ValueError: If the shapes differ, anything but uint8 is given, or a side is too short.
+    """
+    count = _SSIM_UNIFORM_WINDOW**2
+    return _similarity(
+        "ssim_uniform", pred, target, _uniform, _SSIM_UNIFORM_WINDOW, count / (count - 1)
+    )
 
 
 def _hue(a: Floats, b: Floats) -> Floats:
@@ -169,15 +250,37 @@ def mean_chroma(ab: Floats) -> float:
     return float(np.mean(np.hypot(ab[..., 0], ab[..., 1]), dtype=np.float64))
 
 
+def _opponents(rgb: Array) -> tuple[Floats, Floats]:
+    """Red against green, yellow against blue; (H, W) float64 each."""
+    red, green, blue = np.moveaxis(rgb.astype(np.float64), -1, 0)
+    return red - green, (red + green) / 2 - blue
+
+
+def _colorfulness(rg: Floats, yb: Floats) -> float:
+    return float(np.hypot(rg.std(), yb.std()) + 0.3 * np.hypot(rg.mean(), yb.mean()))
+
+
 def colorfulness(rgb: Array) -> float:
-    """Colorfulness of Hasler and Suesstrunk 2003, with signed opponents as in the paper.
+    """Colorfulness by its paper, with signed opponents.
+
+    Reference: Hasler, Suesstrunk, Measuring colourfulness in natural images, 2003.
 
     Args:
         rgb: (H, W, 3), 0..255.
     """
-    red, green, blue = np.moveaxis(rgb.astype(np.float64), -1, 0)
-    rg, yb = red - green, (red + green) / 2 - blue
-    return float(np.hypot(rg.std(), yb.std()) + 0.3 * np.hypot(rg.mean(), yb.mean()))
+    return _colorfulness(*_opponents(rgb))
+
+
+def colorfulness_abs(rgb: Array) -> float:
+    """Colorfulness as the scripts of DDColor and ColorMNet have it: of absolute opponents.
+
+    Red and green of one strength, which `colorfulness` sees as far apart, are the same to it.
+
+    Args:
+        rgb: (H, W, 3), 0..255.
+    """
+    rg, yb = _opponents(rgb)
+    return _colorfulness(np.abs(rg), np.abs(yb))
 
 
 def colorfulness_difference(pred: Array, target: Array) -> float:
