@@ -22,8 +22,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from parity import classic, published, zhang
 from parity.fixture import (
-    AB,
     BINS,
     BINS_FLOAT32,
     GRADIENT,
@@ -40,7 +40,9 @@ from parity.fixture import (
     Case,
     Error,
     Fixture,
+    compare_map,
     difference,
+    fill_trunk,
     output,
     picture,
     relative,
@@ -62,18 +64,12 @@ from vidcolor.models import objective
 from vidcolor.models.instcolor import FUSIONS, PUBLISHED, InstColor, WeightGenerator, instance_maps
 from vidcolor.models.layers import AB_SCALE
 from vidcolor.models.placement import LEVELS, Placement, choose_boxes, rows
-from vidcolor.models.recipe import fan_in_value, fill, trunk_value
-from vidcolor.models.siggraph17 import Siggraph17
-from vidcolor.records import Hints, Rois
+from vidcolor.models.recipe import fan_in_value, trunk_value
+from vidcolor.records import Rois
 from vidcolor.train.adversary import Adversary, PatchCritic
 from vidcolor.train.losses import color_classes
 
 # --- networks -----------------------------------------------------------------------------------
-
-
-def fill_trunk(module: nn.Module, salt: str, tag: str) -> None:
-    """Give a network of the trunk's family, on the meta device, its weights by formula."""
-    fill(module, lambda key, shape, _: trunk_value(salt, tag, key, shape))
 
 
 @functools.lru_cache(maxsize=1)
@@ -84,15 +80,6 @@ def published_instcolor(salt: str) -> InstColor:
     assert net.full is not None
     for part, tag in ((net.full, "GComp"), (net.instance, "G"), (net.fusion, "GF")):
         fill_trunk(part, salt, tag)
-    return net
-
-
-@functools.lru_cache(maxsize=1)
-def published_siggraph17(salt: str) -> Siggraph17:
-    """The network of the `colorizers` package."""
-    with torch.device("meta"):
-        net = Siggraph17(mask_cent=0.0)
-    fill_trunk(net, salt, "siggraph17")
     return net
 
 
@@ -163,7 +150,7 @@ class Spy:
 
         def hook(module: nn.Module, inputs: tuple[Any, ...], result: Tensor) -> None:
             assert isinstance(module, WeightGenerator)
-            _compare_map(self.errors, fix, case, f"fused/{name}", result)
+            compare_map(self.errors, fix, case, f"fused/{name}", result)
             shares = module.shares(*inputs)[0]
             if fix.has(case, f"wmap/{name}/stats"):
                 theirs = fix.get(case, f"wmap/{name}/stats")
@@ -184,24 +171,12 @@ class Spy:
             hook.remove()
 
 
-def _compare_map(errors: list[Error], fix: Fixture, case: Case, name: str, value: Tensor) -> None:
-    kind = name.split("/")[0]
-    if fix.has(case, f"{name}/stats"):
-        theirs = fix.get(case, f"{name}/stats")
-        scale = max(1.0, float(np.abs(theirs).max()))
-        errors.append(Error(f"{kind}/stats", difference(stats(value), theirs) / scale, MAPS))
-    if fix.has(case, f"{name}/head"):
-        head = fix.get(case, f"{name}/head")
-        ours = value.contiguous().flatten()[: len(head)]
-        errors.append(Error(f"{kind}/head", difference(ours, head), MAPS))
-
-
 def _compare_instances(fix: Fixture, case: Case, net: InstColor, crops: Tensor) -> list[Error]:
     errors: list[Error] = []
     for name, value in instance_maps(net.instance, crops).items():
-        _compare_map(errors, fix, case, f"inst/{name}", value)
+        compare_map(errors, fix, case, f"inst/{name}", value)
     if fix.has(case, "inst/out_reg/head"):
-        _compare_map(errors, fix, case, "inst/out_reg", net.instance.predict(crops))
+        compare_map(errors, fix, case, "inst/out_reg", net.instance.predict(crops))
     return errors
 
 
@@ -332,45 +307,6 @@ def check_grad(fix: Fixture, case: Case) -> Iterator[Error]:
         yield Error("gradnorm", relative(float(gradient.double().norm()), theirs), GRADIENT)
 
 
-def check_siggraph17(fix: Fixture, case: Case) -> Iterator[Error]:
-    """The network of the `colorizers` package."""
-    net = published_siggraph17(fix.salt)
-    errors: list[Error] = []
-    hooks = []
-    for name in ("model1", "model4", "model7", "model8", "model10"):
-
-        def look(_m: nn.Module, _i: object, value: Tensor, name: str = name) -> None:
-            _compare_map(errors, fix, case, f"act/{name}", value)
-
-        hooks.append(net.get_submodule(name).register_forward_hook(look))
-    hints = None
-    if case["hint"]:
-        hints = Hints(fix.tensor(case, "ab_hint"), fix.tensor(case, "mask"))
-    ab = net(fix.tensor(case, "L"), hints=hints)
-    for hook in hooks:
-        hook.remove()
-    yield from errors
-    yield Error("out_ab", difference(output(case, ab), fix.get(case, "out_ab")), AB)
-
-
-def check_demo(fix: Fixture, case: Case) -> Iterator[Error]:
-    """From an 8-bit picture to a color picture of its own size."""
-    from PIL import Image
-
-    image = fix.get(case, "image")
-    height, width = case["HW"]
-    source = Image.fromarray(image)
-    small = np.array(source.resize((width, height), Image.Resampling.BICUBIC))
-    light, small_light = (rgb_to_lab(picture(p))[:, :1] for p in (image, small))
-    yield Error("L_orig", difference(light, fix.get(case, "L_orig")), 100 * LAB)
-    yield Error("L_rs", difference(small_light, fix.get(case, "L_rs")), 100 * LAB)
-    ab = published_siggraph17(fix.salt)(small_light)
-    yield Error("out_ab", difference(ab, fix.get(case, "out_ab")), AB)
-    large = F.interpolate(ab, image.shape[:2], mode="bilinear", align_corners=False)
-    rgb = lab_to_rgb(torch.cat((light, large), 1)).clamp(0, 1)[0].permute(1, 2, 0)
-    yield Error("rgb", difference(rgb, fix.get(case, "rgb")), 1e-4)
-
-
 def check_bins(fix: Fixture, case: Case) -> Iterator[Error]:
     """Encoding and decoding of the 313 bins, rebalancing, and the loss."""
     centers = gamut_bins().double()
@@ -472,18 +408,19 @@ def check_levin(fix: Fixture, case: Case) -> Iterator[Error]:
 
 
 CHECKS: dict[str, Callable[[Fixture, Case], Iterator[Error]]] = {
+    **classic.CHECKS,
+    **published.CHECKS,
+    **zhang.CHECKS,
     "bins": check_bins,
     "boxinfo": check_boxinfo,
     "color": check_color,
     "critic": check_critic,
-    "demo": check_demo,
     "e2e": check_e2e,
     "grad": check_grad,
     "levin": check_levin,
     "loss": check_loss,
     "net": check_net,
     "recipe": check_recipe,
-    "siggraph17": check_siggraph17,
     "topn": check_topn,
 }
 
@@ -492,7 +429,7 @@ def why_skipped(case: Case) -> str | None:
     """Why a case cannot be checked, or None."""
     if case["kind"] not in CHECKS:
         return f"no network of ours is of kind {case['kind']!r}"
-    if case["kind"] == "demo" and case["net"] != "siggraph17":
+    if case["kind"] == "demo" and case["net"] not in zhang.NETWORKS:
         return f"no network of ours is {case['net']!r}"
     if case["kind"] in ("e2e", "demo"):
         try:

@@ -2,10 +2,9 @@
 
 Usage: python scripts/record_parity_excerpt.py FIXTURE.npz KIND OUTPUT.npz
 
-KIND is a key of `CASES`. Inputs stay whole, outputs are kept at every few rows and
-columns (`stride` in the index, which scripts/check_parity.py honors). The full fixtures were
-recorded from ericsujw/InstColorization at commit 1ce3d25 and from the `colorizers` package of
-richzhang/colorization, run on a CPU in float32.
+KIND is a key of `CASES`, or of `PUBLISHED` for an archive without an index. Inputs stay whole,
+outputs are kept at every few rows and columns (`stride` in the index, which
+scripts/check_parity.py honors). The full fixtures were recorded from the code that `SOURCES` names.
 """
 
 from __future__ import annotations
@@ -20,21 +19,28 @@ import numpy as np
 
 MOST_BYTES = 50_000
 INSTCOLOR = "ericsujw/InstColorization @1ce3d25, run on a CPU in float32"
+COLORIZERS = "colorizers package of richzhang/colorization, run on a CPU in float32"
 SOURCES = {
+    "ddcolor": "piddnad/DDColor @2adb63f, tiny, run on a CPU in float64",
+    "deoldify": "jantic/DeOldify @5f86c28, artistic, run on a CPU in float64",
+    "eccv16": COLORIZERS,
     "fusion": INSTCOLOR,
     "pieces": INSTCOLOR,
     "pictures": INSTCOLOR,
-    "siggraph17": "colorizers package of richzhang/colorization, run on a CPU in float32",
+    "siggraph17": COLORIZERS,
 }
 
 # cases with the stride of their outputs; which arrays of a case are left out
 CASES: dict[str, dict[str, int]] = {
+    "eccv16": {"recipe": 1, "sq": 4, "rect": 2, "demo": 4},
     "fusion": {"recipe": 1, "net_n3_hint": 4, "grad_n3": 1},
     "pieces": {"color": 1, "boxinfo": 1, "topn8": 1, "topn_all": 1, "loss": 1},
     "pictures": {"net_n0": 4, "e2e_n3": 4},
     "siggraph17": {"recipe": 1, "sq_auto": 4, "rect_hint": 2},
 }
-DROPPED = ("/gcomp_class_sub", "/inst/", "/wmap/", "/fused/", "/gradnorm/", "/act/")
+DROPPED = (
+    "/gcomp_class_sub", "/inst/", "/wmap/", "/fused/", "/gradnorm/", "/act/", "/L_orig", "/L_rs",
+)  # fmt: skip
 KEPT = (
     "/inst/conv8_up/head",
     "/inst/conv9_up/head",
@@ -58,20 +64,55 @@ KEPT = (
     "/act/model1/stats",
     "/act/model7/stats",
     "/act/model10/head",
+    "/act/softmax/head",
+    "/act/model_out/head",
 )
 OUTPUTS = ("gcomp_out", "fusion_out", "fusion_out_zero_instances", "out_ab")
 
+# of archives without an index, which are one case: its name, and what is kept of which array. Of
+# the input one channel is enough, since the others follow from it
+PUBLISHED: dict[str, tuple[str, dict[str, str]]] = {
+    "ddcolor": (
+        "tiny",
+        {
+            "x": "channel", "out": "strided", "act_arch_norm3": "whole", "act_layers_0": "whole",
+            "pic_grey_bgr": "whole", "pic_grey_out_bgr": "pixels",
+        },
+    ),
+    "deoldify": (
+        "artistic",
+        {
+            "x_odd": "channel", "out_odd": "strided", "pic_render_factor": "whole",
+            "pic_rgb": "whole", "pic_square_rgb": "pixels", "pic_raw_rgb": "pixels",
+            "pic_out_rgb": "pixels",
+        },
+    ),
+}  # fmt: skip
+STRIDE = 4
+PUBLISHED_SALT = "colorizers-public-1"
 
-def main(arguments: list[str] | None = None) -> int:
-    """Write the excerpt."""
-    parser = argparse.ArgumentParser(description="Cut the tests' numbers out of a fixture.")
-    parser.add_argument("fixture")
-    parser.add_argument("kind", choices=sorted(CASES))
-    parser.add_argument("output", type=Path)
-    args = parser.parse_args(arguments)
-    full = np.load(args.fixture)
+
+def published(path: str, kind: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Index and arrays of an archive without an index."""
+    full = np.load(path)
+    name, wanted = PUBLISHED[kind]
+    wanted = {**{key: "whole" for key in full.files if key.startswith("w_")}, **wanted}
+    part = {
+        "whole": ...,
+        "channel": np.s_[:, :1],
+        "strided": np.s_[:, :, ::STRIDE, ::STRIDE],
+        "pixels": np.s_[::STRIDE, ::STRIDE],
+    }
+    arrays = {f"{name}/{key}": full[key][part[kept]] for key, kept in wanted.items()}
+    case = {"name": name, "kind": kind, "stride": STRIDE}
+    return {"meta": {"salt": PUBLISHED_SALT, "source": SOURCES[kind]}, "cases": [case]}, arrays
+
+
+def indexed(path: str, kind: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Index and arrays of an archive with one."""
+    full = np.load(path)
     index = json.loads(str(full["index_json"]))
-    wanted = CASES[args.kind]
+    wanted = CASES[kind]
     cases = []
     arrays: dict[str, Any] = {}
     for case in index["cases"]:
@@ -89,14 +130,25 @@ def main(arguments: list[str] | None = None) -> int:
             value = full[key]
             if tail[1:] in OUTPUTS:
                 value = value[:, :, ::stride, ::stride]
-            elif tail == "/rgb8":
+            elif tail in ("/rgb8", "/rgb"):
                 value = value[::stride, ::stride]
             arrays[key] = value
-    index = {"meta": {**index["meta"], "source": SOURCES[args.kind]}, "cases": cases}
+    return {"meta": {**index["meta"], "source": SOURCES[kind]}, "cases": cases}, arrays
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Write the excerpt."""
+    parser = argparse.ArgumentParser(description="Cut the tests' numbers out of a fixture.")
+    parser.add_argument("fixture")
+    parser.add_argument("kind", choices=sorted({*CASES, *PUBLISHED}))
+    parser.add_argument("output", type=Path)
+    args = parser.parse_args(arguments)
+    excerpt = published if args.kind in PUBLISHED else indexed
+    index, arrays = excerpt(args.fixture, args.kind)
     arrays["index_json"] = np.array(json.dumps(index))
     np.savez_compressed(args.output, **arrays)
     size = args.output.stat().st_size
-    print(f"{args.output}: {len(cases)} cases, {size} bytes")
+    print(f"{args.output}: {len(index['cases'])} cases, {size} bytes")
     return 0 if size <= MOST_BYTES else 1
 
 

@@ -269,6 +269,7 @@ def test_a_picture_with_a_hint_and_a_reference(film, tmp_path):
         (["--plan", "none.vidcolor"], "none.vidcolor"),
         (["--cadence", "often"], "cadence must be auto, every or a number"),
         (["--tracks", "tracks.json", "--no-stabilize"], "remember.enabled is off"),
+        (["--style", "winter.png"], "a style needs a network that goes by a vector of the whole"),
     ],
 )
 def test_what_is_not_there_is_said_before_anything_is_written(

@@ -9,11 +9,14 @@ from media import make_video
 
 from vidcolor.cli import plan as command
 from vidcolor.cli.terminal import Parser, Stop, Usage
+from vidcolor.config import Config
 from vidcolor.errors import ConfigError, GuidanceError, MediaError
 from vidcolor.guidance.script.entries import fingerprint
 from vidcolor.guidance.script.file import check_source, read_script
-from vidcolor.planning import listed_shots, planned_run
+from vidcolor.guidance.script.key import content_mark
+from vidcolor.planning import listed_shots, made_of, planned_run
 from vidcolor.records import FrameBatch, VideoInfo
+from vidcolor.schema import load, merge
 
 
 @pytest.fixture(scope="module")
@@ -150,6 +153,32 @@ def test_other_settings_for_other_shots(size, tmp_path):
     script = replace(script, shots=(script.shots[0], plain, script.shots[2]))
     list(planned_run(script, tmp_path, run_for)([film], shots))
     assert [row[:2] for row in seen] == [(None, [0, 1, 2])]
+
+
+def test_a_shot_is_made_of_the_picture_of_its_style(tmp_path, monkeypatch):
+    """Another picture under the same name makes another shot."""
+    monkeypatch.chdir(tmp_path)
+    script = read_script(write(tmp_path))
+    shots = listed_shots(script)
+
+    def mark(shot, **colorize):
+        def settings(keys):
+            own = {"colorize": {"colorizer": "iizuka16", "weights": "recipe", **colorize}}
+            return load(Config, merge(merge(keys, {"guidance": {"references": []}}), own))
+
+        return made_of(script, shots[shot], tmp_path, settings)
+
+    (tmp_path / "winter.png").write_bytes(b"snow")
+    (tmp_path / "again.png").write_bytes(b"snow")
+    first = mark(0, style="winter.png")
+    assert first["files"] == [content_mark(tmp_path / "again.png")]
+    assert mark(0)["files"] == []
+    (tmp_path / "winter.png").write_bytes(b"sun!!")
+    second = mark(0, style="winter.png")
+    assert second["files"] != first["files"]
+    assert {**second, "files": first["files"]} == first
+    with pytest.raises(GuidanceError, match=r"none\.png: cannot be read"):
+        mark(0, style="none.png")
 
 
 def test_only_whole_films(film, tmp_path):

@@ -13,6 +13,7 @@ from vidcolor.stages.base import (
     Lay,
     Remember,
     Restore,
+    SeeWhole,
     Stabilize,
     Track,
 )
@@ -29,6 +30,7 @@ class Pipeline:
         restore: Heals damage.
         detect: Sees objects.
         track: Follows them and steadies their boxes.
+        see_whole: Says what a shot is as a whole, for networks that ask.
         colorize: Predicts color.
         refer: Lays color that references know over it.
         anchor: Keeps the color of a place from drifting through a shot.
@@ -43,6 +45,7 @@ class Pipeline:
     restore: Restore
     detect: Detect
     track: Track
+    see_whole: SeeWhole
     colorize: Colorize
     refer: Lay
     anchor: Remember
@@ -75,7 +78,8 @@ class Pipeline:
 
     def color(self, tracked: Iterable[Tracked]) -> Iterator[Colored]:
         """From tracks to the end of the line."""
-        predicted = self.colorize(tracked)
+        known = self.see_whole(tracked)
+        predicted = self.colorize(known)
         referred = map(self.refer, predicted)
         anchored = self.anchor(referred)
         remembered = self.remember(anchored)

@@ -125,6 +125,7 @@ def made_of(
     for name in ("device", "input", "output"):
         del data[name]
     files = [config.guidance.hints, *config.guidance.references, config.guidance.tracks]
+    files.append(config.colorize.style or None)
     kind, _, boxes = config.detect.detector.partition(":")
     if kind == "boxes":
         files.append(boxes)

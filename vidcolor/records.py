@@ -419,10 +419,27 @@ class Detected:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Tracked:
-    """Frames and the objects followed through them."""
+    """Frames and the objects followed through them.
+
+    Attributes:
+        frames: The frames.
+        tracks: The objects.
+        whole: (1, D) or (N, D) float32 on the CPU: by which vector of the whole picture the
+            network is to go, one for all frames or one each; of two networks side by side. None:
+            by each frame's own, if it has any.
+    """
 
     frames: FrameBatch
     tracks: Tracks
+    whole: Tensor | None = None
+
+    def __post_init__(self) -> None:
+        if self.whole is not None:
+            shape, count = tuple(self.whole.shape), len(self.frames)
+            _check(
+                len(shape) == 2 and shape[0] in (1, count),
+                f"whole must be (1, D) or ({count}, D), not {shape}",
+            )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

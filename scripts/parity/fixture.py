@@ -8,7 +8,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
+
+from vidcolor.models.recipe import fill, trunk_value
 
 # largest error allowed, from the page that describes the fixtures
 TANH, MAPS, LOGITS, AB, LAB, RGB = 1e-4, 1e-3, 1e-3, 1e-2, 2e-6, 2e-5
@@ -20,7 +22,14 @@ Array = np.ndarray[Any, Any]
 Case = dict[str, Any]
 
 # an array that only archives of this kind have, for those without an index
-BARE = {"enc5": "bins", "ddcolor_disc_out": "discriminators", "flat_solution": "levin"}
+BARE = {
+    "act_color_decoder": "ddcolor",
+    "dahl_rgb_a": "classic",
+    "ddcolor_disc_out": "discriminators",
+    "enc5": "bins",
+    "flat_solution": "levin",
+    "pic_render_factor": "deoldify",
+}
 
 
 @dataclass(frozen=True)
@@ -95,3 +104,21 @@ def output(case: Case, x: Tensor) -> Tensor:
     """The part of an output that the case keeps."""
     stride = int(case.get("stride", 1))
     return x[:, :, ::stride, ::stride]
+
+
+def fill_trunk(module: nn.Module, salt: str, tag: str) -> None:
+    """Give a network of the trunk's family, on the meta device, its weights by formula."""
+    fill(module, lambda key, shape, _: trunk_value(salt, tag, key, shape))
+
+
+def compare_map(errors: list[Error], fix: Fixture, case: Case, name: str, value: Tensor) -> None:
+    """Add the errors of a map inside a network: of its numbers, and of its first values."""
+    kind = name.split("/")[0]
+    if fix.has(case, f"{name}/stats"):
+        theirs = fix.get(case, f"{name}/stats")
+        scale = max(1.0, float(np.abs(theirs).max()))
+        errors.append(Error(f"{kind}/stats", difference(stats(value), theirs) / scale, MAPS))
+    if fix.has(case, f"{name}/head"):
+        head = fix.get(case, f"{name}/head")
+        ours = value.contiguous().flatten()[: len(head)]
+        errors.append(Error(f"{kind}/head", difference(ours, head), MAPS))

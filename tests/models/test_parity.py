@@ -26,7 +26,8 @@ def _script(name):
 
 
 parity = _script("check_parity")
-FIXTURES = {path.stem: parity.Fixture(str(path)) for path in sorted(DATA.glob("parity_*.npz"))}
+STEMS = ("eccv16", "fusion", "pictures", "pieces", "siggraph17")  # others have tests of their own
+FIXTURES = {f"parity_{stem}": parity.Fixture(str(DATA / f"parity_{stem}.npz")) for stem in STEMS}
 CASES = [(stem, name) for stem, fixture in FIXTURES.items() for name in fixture.cases]
 
 # quantities that each kind must have compared, so that a renamed array cannot pass unseen
@@ -39,6 +40,8 @@ COMPARED = {
     "e2e": {"full_A", "box_info", "crop_A", "fused/head", "wmap/stats", "out_ab", "rgb8"},
     "loss": {"huber_map", "huber_mean_x10", "l1_map", "ab_range", "keep", "lr_factor"},
     "grad": {"loss_G", "gradnorm"},
+    "demo": {"out_ab", "rgb"},
+    "eccv16": {"act/stats", "act/head", "out_ab"},
     "siggraph17": {"act/stats", "act/head", "out_ab"},
 }
 
@@ -47,7 +50,8 @@ COMPARED = {
 def _forget_networks():
     yield
     parity.published_instcolor.cache_clear()
-    parity.published_siggraph17.cache_clear()
+    parity.zhang.published_siggraph17.cache_clear()
+    parity.zhang.published_eccv16.cache_clear()
 
 
 @pytest.mark.parametrize(("stem", "name"), CASES)
@@ -86,8 +90,39 @@ def test_known_mistakes_exceed_the_limits(mistake, monkeypatch):
     assert errors["fusion_out"].value > 0.1
 
 
+@pytest.mark.parametrize(
+    "mistake",
+    ["norm_before_relu", "no_dilation", "batch_statistics", "cold", "nearest", "lightness"],
+)
+def test_known_mistakes_in_eccv16_exceed_the_limits(mistake, monkeypatch):
+    net = parity.zhang.published_eccv16("chroma-parity-v1")
+    if mistake == "norm_before_relu":
+        *others, relu, norm = net.model4
+        monkeypatch.setitem(net._modules, "model4", torch.nn.Sequential(*others, norm, relu))
+    elif mistake == "no_dilation":
+        for layer in net.model5:
+            if isinstance(layer, torch.nn.Conv2d):
+                monkeypatch.setattr(layer, "dilation", (1, 1))
+                monkeypatch.setattr(layer, "padding", (1, 1))
+    elif mistake == "batch_statistics":
+        norm = net.model7[6]
+        monkeypatch.setattr(norm, "training", True)
+        monkeypatch.setattr(norm, "momentum", 0.0)  # what it has learned stays
+    elif mistake == "cold":
+        monkeypatch.setattr(net, "temperature", 0.38)
+    elif mistake == "nearest":
+        functions = types.SimpleNamespace(
+            interpolate=lambda x, size, **_: torch.nn.functional.interpolate(x, size)
+        )
+        monkeypatch.setattr("parity.zhang.F", functions)
+    else:
+        monkeypatch.setattr("vidcolor.models.eccv16._SPAN", 1.0)  # as the Caffe network takes it
+    fixture = FIXTURES["parity_eccv16"]
+    errors = {e.quantity: e for e in parity.check(fixture, fixture.cases["rect"])}
+    assert errors["out_ab"].value > 0.1
+
+
 def test_fixtures_are_small_and_name_their_source():
-    assert len(FIXTURES) == 4
     for path in DATA.glob("parity_*.npz"):
         assert path.stat().st_size <= 50_000
     meta = json.loads(str(FIXTURES["parity_fusion"].arrays["index_json"]))["meta"]
@@ -104,9 +139,11 @@ def test_script_prints_errors_and_fails_on_excess(capsys, monkeypatch):
 
 
 def test_unknown_kind_is_skipped_with_a_reason():
-    reason = parity.why_skipped({"name": "x", "kind": "eccv16"})
+    reason = parity.why_skipped({"name": "x", "kind": "alexnet"})
     assert reason is not None
-    assert "eccv16" in reason
+    assert "alexnet" in reason
+    reason = parity.why_skipped({"name": "x", "kind": "demo", "net": "alexnet"})
+    assert reason == "no network of ours is 'alexnet'"
 
 
 def test_nan_is_an_error():

@@ -280,9 +280,9 @@ class InstColor(nn.Module):
             ValueError: If the sizes do not fit or an instance names a frame that is not there.
         """
         frames = network_input(lightness, hints, self.mask_cent)
-        count = len(frames)
         if rois is None or not len(rois):
             return AB_SCALE * self._without(frames)
+        count = len(frames)
         if int(rois.frame.min()) < 0 or int(rois.frame.max()) >= count:
             raise ValueError(f"rois name frames outside 0..{count - 1}")
         input_size = (lightness.shape[2], lightness.shape[3])

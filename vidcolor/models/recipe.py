@@ -8,6 +8,7 @@ it (`--weights recipe`). The colors mean nothing.
 
 from __future__ import annotations
 
+import functools
 import zlib
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -27,6 +28,8 @@ _SALT = "vidcolor"
 _MEAN_STD = {"mean": (0.485, 0.456, 0.406), "std": (0.229, 0.224, 0.225)}  # ImageNet
 _FREE = ("query_feat.", "query_embed.", "level_embed.")  # vectors that nothing is summed over
 _POWER_ROUNDS = 3
+_VARIANCE = (0.1, 0.2)
+_OWN_VARIANCE = (0.5, 1.5)  # near what layers give of such weights: no network runs away
 
 
 def unit(name: str, shape: tuple[int, ...]) -> Array:
@@ -69,7 +72,7 @@ def fan_in_value(
     key: str,
     shape: tuple[int, ...],
     dtype: torch.dtype = torch.float32,
-    variance: tuple[float, float] = (0.1, 0.2),
+    variance: tuple[float, float] = _VARIANCE,
 ) -> Array:
     """An entry of any other network, float32, or int64 for counters.
 
@@ -135,16 +138,27 @@ def recipe_state(entries: Mapping[str, Tensor], value: Value) -> dict[str, Tenso
     return state
 
 
+def _own_value(
+    variances: Mapping[str, tuple[float, float]],
+    key: str,
+    shape: tuple[int, ...],
+    dtype: torch.dtype,
+) -> Array:
+    fitting = (limits for prefix, limits in variances.items() if key.startswith(prefix))
+    return fan_in_value(_SALT, key, shape, dtype, next(fitting, _OWN_VARIANCE))
+
+
 def fill(module: nn.Module, value: Value | None = None) -> nn.Module:
     """Give a network its weights by formula.
 
     Args:
         module: Is changed; may lie on the meta device, and is on the CPU afterwards.
-        value: The formula; none is `fan_in_value` with a salt of our own.
+        value: The formula; none is `fan_in_value` with a salt of our own, and running variances
+            around 1, or in the ranges that a network gives by prefix in an attribute `variances`.
 
     Returns:
         `module`, in evaluation mode.
     """
-    formula = value or (lambda key, shape, dtype: fan_in_value(_SALT, key, shape, dtype))
+    formula = value or functools.partial(_own_value, getattr(module, "variances", {}))
     module.load_state_dict(recipe_state(module.state_dict(), formula), assign=True)
     return module.eval()

@@ -30,6 +30,7 @@ __all__ = [
     "list_models",
     "model_spec",
     "register_model",
+    "spec_of",
 ]
 
 
@@ -176,7 +177,12 @@ class SeesWhole(Protocol):
     """A network that knows the whole picture by one vector, which others may give it.
 
     `forward` takes it as `whole`, (N, D) or (1, D); without it, each picture has its own.
+
+    Attributes:
+        whole_size: D.
     """
+
+    whole_size: int
 
     def whole(self, lightness: Tensor) -> Tensor:
         """(N, D) float32 of (N, 1, H, W) L* in 0..100."""
@@ -292,6 +298,16 @@ def model_spec(name: str) -> ModelSpec:
         raise ConfigError(f"unknown colorizer {name!r}; {hint}")
     importlib.import_module(f"vidcolor.models.{name}")
     return _SPECS[name]
+
+
+def spec_of(model: nn.Module, name: str) -> ModelSpec:
+    """What a loaded network can use: its own `spec` where it has one, else that of its name.
+
+    Raises:
+        ConfigError: If there is no colorizer of that name.
+    """
+    own = getattr(model, "spec", None)
+    return own if isinstance(own, ModelSpec) else model_spec(name)
 
 
 def create_model(name: str, **settings: Any) -> nn.Module:

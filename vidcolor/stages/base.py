@@ -7,7 +7,17 @@ from typing import Protocol
 
 from vidcolor.records import Colored, Detected, FrameBatch, Tracked
 
-__all__ = ["Colorize", "Cut", "Detect", "Lay", "Remember", "Restore", "Stabilize", "Track"]
+__all__ = [
+    "Colorize",
+    "Cut",
+    "Detect",
+    "Lay",
+    "Remember",
+    "Restore",
+    "SeeWhole",
+    "Stabilize",
+    "Track",
+]
 
 
 class Cut(Protocol):
@@ -32,6 +42,12 @@ class Track(Protocol):
     """Follows objects and steadies their boxes, within a shot."""
 
     def __call__(self, seen: Iterable[Detected], /) -> Iterator[Tracked]: ...
+
+
+class SeeWhole(Protocol):
+    """Says what frames are as a whole. Has memory: a shot is told by its beginning."""
+
+    def __call__(self, tracked: Iterable[Tracked], /) -> Iterator[Tracked]: ...
 
 
 class Colorize(Protocol):

@@ -367,6 +367,19 @@ def _gather(picked: Sequence[tuple[Tracked, int]]) -> Tracked:
             parts.append(replace(tracks.detections, frame=there))
             ids.append(tracks.ids)
             weights.append(tracks.weight)
+    whole = _wholes(picked)
     if not parts:
-        return Tracked(frames, Tracks.empty(first.tracks.detections.names))
-    return Tracked(frames, Tracks(Detections.join(parts), torch.cat(ids), torch.cat(weights)))
+        return Tracked(frames, Tracks.empty(first.tracks.detections.names), whole)
+    tracks = Tracks(Detections.join(parts), torch.cat(ids), torch.cat(weights))
+    return Tracked(frames, tracks, whole)
+
+
+def _wholes(picked: Sequence[tuple[Tracked, int]]) -> Tensor | None:
+    """`Tracked.whole` of single frames; what is one for all stays one."""
+    given = [item.whole for item, _ in picked if item.whole is not None]
+    if not given:
+        return None
+    if all(one is given[0] and len(one) == 1 for one in given):
+        return given[0]
+    rows = [i if len(one) > 1 else 0 for one, (_, i) in zip(given, picked, strict=True)]
+    return torch.cat([one[row : row + 1] for one, row in zip(given, rows, strict=True)])

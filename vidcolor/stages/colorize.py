@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 from vidcolor.color.luma import to_lightness
 from vidcolor.errors import ConfigError
 from vidcolor.guidance.hints.network import HintSource
-from vidcolor.models.registry import ModelSpec
+from vidcolor.models.registry import ModelSpec, SeesWhole
 from vidcolor.ops.boxes import Upright, clip
 from vidcolor.ops.resize import from_network, luma_to_network, network_size
 from vidcolor.records import Chroma, Colored, FrameBatch, Hints, Rois, Tracked, Tracks, VideoInfo
@@ -36,6 +37,11 @@ class ColorizeConfig:
         short_side: Short side of the network's picture in pixels; 0 is what suits the weights.
         render_factor: DeOldify's word for a sixteenth of it; 0 leaves it to `short_side`.
         instances: Let objects be seen as close-ups, where the network can.
+        style: A picture whose season, time of day and mood the film takes, where the network goes
+            by a vector of the whole picture; empty: none.
+        style_weight: How much of it, 0 to 1; the rest is the shot's own.
+        whole_frames: So many frames at the beginning of a shot say what all of it is as a whole,
+            for such networks; 0: each frame by itself, and hues waver.
     """
 
     colorizer: str = "auto"
@@ -43,6 +49,9 @@ class ColorizeConfig:
     short_side: int = 0
     render_factor: int = 0
     instances: bool = True
+    style: str = ""
+    style_weight: float = 1.0
+    whole_frames: int = 24
 
     def __post_init__(self) -> None:
         if self.short_side and not 64 <= self.short_side <= 2048:
@@ -51,6 +60,10 @@ class ColorizeConfig:
             raise ConfigError(f"render_factor must be 0 or 4 to 128, not {self.render_factor}")
         if self.render_factor and self.short_side:
             raise ConfigError("render_factor is short_side / 16: give one of both")
+        if not 0 <= self.style_weight <= 1:
+            raise ConfigError(f"style_weight must be 0 to 1, not {self.style_weight}")
+        if not 0 <= self.whole_frames <= 240:
+            raise ConfigError(f"whole_frames must be 0 to 240, not {self.whole_frames}")
 
     @property
     def side(self) -> int:
@@ -113,7 +126,7 @@ class ColorizeFrames:
         lightness = luma_to_network(frames, size)
         rois = self._rois(frames, tracked.tracks, fresh) if self.uses_rois else None
         hints = self._hints(frames, size, numbers)
-        ab = self._predict(lightness[numbers], rois, hints)
+        ab = self._predict(lightness[numbers], rois, hints, _rows(tracked.whole, numbers))
         if ab.shape[2:] != lightness.shape[2:]:
             ab = F.interpolate(ab, size=lightness.shape[2:], mode="bilinear", align_corners=False)
         # every held frame takes the color of the last fresh one before it
@@ -124,6 +137,24 @@ class ColorizeFrames:
     def lightness(self, frames: FrameBatch, /) -> Tensor:
         """`Chroma.lightness` of frames, without predicting their color."""
         return from_network(luma_to_network(frames, self._size(frames.info)), frames.info)
+
+    @torch.inference_mode()
+    def whole(self, frames: FrameBatch, /) -> Tensor:
+        """(N, `whole_size`) float32 on the CPU: the network's vectors of whole frames."""
+        if not self.whole_size:
+            return torch.zeros(len(frames), 0)
+        lightness = luma_to_network(frames, self._size(frames.info)).to(self.device)
+        half = self.dtype != torch.float32
+        with torch.autocast(self.device.type, self.dtype, enabled=half):
+            rows = cast(SeesWhole, self.model).whole(
+                lightness.contiguous(memory_format=torch.channels_last)
+            )
+        return rows.float().cpu()
+
+    @property
+    def whole_size(self) -> int:
+        """Numbers in a vector of a whole picture; 0: the network has none."""
+        return int(getattr(self.model, "whole_size", 0))
 
     def _size(self, info: VideoInfo) -> tuple[int, int]:
         """`(height, width)` of the upright picture that the network sees."""
@@ -176,7 +207,9 @@ class ColorizeFrames:
         known = None if self.hints is None else self.hints(frames, size)
         return None if known is None else Hints(known.ab[numbers], known.mask[numbers])
 
-    def _predict(self, lightness: Tensor, rois: Rois | None, hints: Hints | None) -> Tensor:
+    def _predict(
+        self, lightness: Tensor, rois: Rois | None, hints: Hints | None, whole: Tensor | None
+    ) -> Tensor:
         """(n, 2, h, w) float32 on the CPU; halves the batch for as long as memory runs out."""
         most = self._most or len(lightness)
         parts = []
@@ -187,7 +220,12 @@ class ColorizeFrames:
                 given = None
                 if hints is not None:
                     given = Hints(hints.ab[start:stop], hints.mask[start:stop])
-                parts.append(self._run(lightness[start:stop], _select(rois, start, stop), given))
+                part = slice(start, stop)
+                parts.append(
+                    self._run(
+                        lightness[part], _select(rois, start, stop), given, _rows(whole, part)
+                    )
+                )
                 start = stop
             except torch.OutOfMemoryError:
                 if most == 1:
@@ -201,13 +239,22 @@ class ColorizeFrames:
         return torch.cat(parts)
 
     @torch.inference_mode()
-    def _run(self, lightness: Tensor, rois: Rois | None, hints: Hints | None) -> Tensor:
+    def _run(
+        self, lightness: Tensor, rois: Rois | None, hints: Hints | None, whole: Tensor | None
+    ) -> Tensor:
         moved = lightness.to(self.device).contiguous(memory_format=torch.channels_last)
         half = self.dtype != torch.float32
-        given = {} if hints is None else {"hints": hints.to(self.device)}
+        given: dict[str, Any] = {} if hints is None else {"hints": hints.to(self.device)}
+        if whole is not None:
+            given["whole"] = whole.to(self.device)
         with torch.autocast(self.device.type, self.dtype, enabled=half):
             ab = self.model(moved, None if rois is None else rois.to(self.device), **given)
         return ab.float().cpu()
+
+
+def _rows(whole: Tensor | None, frames: Tensor | slice) -> Tensor | None:
+    """Vectors of some frames; one that is for all of them stays."""
+    return whole if whole is None or len(whole) == 1 else whole[frames]
 
 
 def _select(rois: Rois | None, start: int, stop: int) -> Rois | None:

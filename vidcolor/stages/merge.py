@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
@@ -55,6 +56,15 @@ class Colorizer(Predicts, Protocol):
         """Whether instances make a difference."""
         ...
 
+    @property
+    def whole_size(self) -> int:
+        """Numbers in a vector of a whole picture; 0: the network has none."""
+        ...
+
+    def whole(self, frames: FrameBatch, /) -> Tensor:
+        """(N, `whole_size`) float32 vectors of whole frames."""
+        ...
+
 
 class MergedColorizer:
     """Asks two colorizers and merges what they say, on the finer of their grids.
@@ -81,6 +91,15 @@ class MergedColorizer:
         """Whether instances make a difference."""
         return self.first.uses_rois or self.second.uses_rois
 
+    @property
+    def whole_size(self) -> int:
+        """Numbers in the vectors of both networks; 0: neither has one."""
+        return self.first.whole_size + self.second.whole_size
+
+    def whole(self, frames: FrameBatch, /) -> Tensor:
+        """(N, `whole_size`) float32: the vectors of both side by side."""
+        return torch.cat((self.first.whole(frames), self.second.whole(frames)), 1)
+
     def lightness(self, frames: FrameBatch, /) -> Tensor:
         """(N, 1, h, w) float32 L* on the grid of the merged color."""
         first, second = self.first.lightness(frames), self.second.lightness(frames)
@@ -88,7 +107,8 @@ class MergedColorizer:
 
     def __call__(self, tracked: Tracked, /) -> Colored:
         """Color one batch."""
-        first, second = self.first(tracked).chroma, self.second(tracked).chroma
+        own, other = self._wholes(tracked)
+        first, second = self.first(own).chroma, self.second(other).chroma
         finer = first if _cells(first.ab) >= _cells(second.ab) else second
         size = (int(finer.ab.shape[2]), int(finer.ab.shape[3]))
         below, above = _fit(first.ab, size), _fit(second.ab, size)
@@ -98,6 +118,17 @@ class MergedColorizer:
             away = away * (self.config.limit / length.clamp(min=self.config.limit))
         chroma = Chroma(below + self.config.share * away, finer.lightness)
         return Colored(tracked.frames, tracked.tracks, chroma)
+
+    def _wholes(self, tracked: Tracked) -> tuple[Tracked, Tracked]:
+        """What each network is to see: its own part of the vectors."""
+        if tracked.whole is None:
+            return tracked, tracked
+        sizes = [self.first.whole_size, self.second.whole_size]
+        first, second = (
+            replace(tracked, whole=part if size else None)
+            for part, size in zip(torch.split(tracked.whole, sizes, dim=1), sizes, strict=True)
+        )
+        return first, second
 
 
 def _cells(plane: Tensor) -> int:
