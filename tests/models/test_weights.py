@@ -11,10 +11,11 @@ import pytest
 import torch
 
 from vidcolor.errors import WeightsError
+from vidcolor.models import catalog as table
 from vidcolor.models import formats, store, weights
+from vidcolor.models.catalog import WeightFile, WeightsSpec
 from vidcolor.models.instcolor import PUBLISHED
 from vidcolor.models.registry import create_model
-from vidcolor.models.store import WeightFile, WeightsSpec
 
 WIDTH = 2
 SMALL = {
@@ -30,6 +31,7 @@ def _net(model, seed=0):
 
 def _spec(name, model, files, **more):
     kind = more.pop("kind", "colorizer")
+    more.setdefault("foreign", model == "instcolor")
     return WeightsSpec(
         name, kind, model, "MIT", "https://example.org", files, SMALL.get(model, {}), **more
     )
@@ -56,7 +58,7 @@ def published(tmp_path):
 @pytest.fixture
 def catalog(published, monkeypatch):
     def put(*specs):
-        monkeypatch.setattr(store, "_KNOWN", specs)
+        monkeypatch.setattr(table, "_KNOWN", specs)
 
     digest = hashlib.sha256((published / "zhang.pth").read_bytes()).hexdigest()
     file = WeightFile("zhang.pth", (published / "zhang.pth").as_uri(), digest)
@@ -74,51 +76,7 @@ def _same(a, b):
     return first.keys() == second.keys() and all(torch.equal(first[k], second[k]) for k in first)
 
 
-# --- the catalog --------------------------------------------------------------------------------
-
-
-def test_catalog_is_sound():
-    specs = store.known_weights()
-    names = [spec.name for spec in specs]
-    assert len(set(names)) == len(names)
-    assert {"starter", "siggraph17", "instcolor", "siggraph17-retrained"} <= set(names)
-    for spec in specs:
-        assert spec.license
-        assert spec.source
-        for file in spec.files:
-            if file.sha256 is None:
-                continue
-            assert set(file.sha256) <= set("0123456789abcdef")
-            assert len(file.sha256) in (8, 64)
-            if spec.shipped:
-                assert file.url is None
-                continue
-            # torch.hub's habit: the name ends in the first digits
-            assert file.name.endswith(f"-{file.sha256[:8]}.pth")
-            assert file.url.endswith(file.name)
-
-
-def test_settings_of_the_catalog_are_those_of_the_networks():
-    assert dict(store.weights_spec("instcolor").settings) == dict(PUBLISHED)
-    for spec in store.known_weights():
-        if spec.kind == "colorizer" and not spec.shipped:
-            assert spec.settings["width"] == 64
-            net = create_model(spec.model, **{**spec.settings, "width": WIDTH})
-            assert net.mask_cent == spec.settings["mask_cent"]
-    cents = {s.name: s.settings.get("mask_cent") for s in store.known_weights()}
-    assert cents["siggraph17"] == cents["siggraph17-caffe"] == 0.0
-    assert cents["siggraph17-retrained"] == cents["instcolor"] == 0.5
-
-
-def test_detectors_are_those_of_torchvision():
-    detection = pytest.importorskip("torchvision.models.detection")
-    for spec in store.known_weights():
-        if spec.kind == "detector":
-            builder = getattr(detection, spec.model)
-            assert builder.__name__ == spec.model
-            from torchvision.models import get_model_weights
-
-            assert get_model_weights(builder).DEFAULT.url == spec.files[0].url
+# --- places ------------------------------------------------------------------------------------
 
 
 def test_cache_folder(monkeypatch, tmp_path):
@@ -149,8 +107,10 @@ def test_the_catalog_needs_no_torch():
 def test_unknown_names_get_the_nearest(catalog):
     with pytest.raises(WeightsError, match="did you mean 'zhang'"):
         weights.find("zhangg")
-    with pytest.raises(WeightsError, match="known: zhang, su, eye"):
+    with pytest.raises(WeightsError, match=r"unknown weights 'quux'.*vidcolor weights list"):
         weights.load_model("quux")
+    with pytest.raises(WeightsError, match=r"'siggraph17' is a network; weights for it: zhang$"):
+        weights.find("siggraph17")
 
 
 def test_missing_weights_name_file_folder_and_command(catalog, cache):

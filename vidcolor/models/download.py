@@ -3,20 +3,35 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
+import email.utils
 import hashlib
 import http
 import http.client
 import logging
+import os
+import ssl
+import sys
+import time
 import urllib.error
 import urllib.parse
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 from vidcolor.errors import WeightsError
 
-__all__ = ["Progress", "download", "file_sha256"]
+if sys.platform == "win32":
+    import msvcrt
+
+    _TAKEN = PermissionError
+else:
+    import fcntl
+
+    _TAKEN = BlockingIOError
+
+__all__ = ["Progress", "alone", "download", "file_sha256"]
 
 _log = logging.getLogger(__name__)
 
@@ -26,13 +41,79 @@ Progress = Callable[[int, int | None], None]
 _CHUNK = 1 << 18
 _TIMEOUT_S = 30.0
 _FRUITLESS = 3  # attempts in a row that bring not a byte
+_PAUSES_S = (1.0, 4.0)  # before a server that is busy is asked again
+_LONGEST_PAUSE_S = 60.0  # that a server may ask for
+_POLL_S = 0.2  # between looks at whether another program is done
 _SCHEMES = ("http", "https", "file")
+_ELSEWHERE = "VIDCOLOR_CACHE names another folder"
 
 
 def file_sha256(path: Path) -> str:
     """SHA-256 of a file, as lower-case hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextlib.contextmanager
+def alone(lock: Path) -> Iterator[None]:
+    """Let one program in at a time; others wait until it has left.
+
+    A program that dies leaves too. Where the file system knows no locks, a warning says that
+    nobody waits.
+
+    Args:
+        lock: File to lock; its folder is made, and it is gone afterwards.
+
+    Raises:
+        WeightsError: If it cannot be written.
+    """
+    try:
+        lock.parent.mkdir(parents=True, exist_ok=True)
+        held = _hold(lock)
+    except OSError as error:
+        raise _unwritable(lock, error) from error
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):  # Windows removes no open file: it stays
+            lock.unlink()
+        held.close()
+
+
+def _hold(lock: Path) -> IO[bytes]:
+    told = False
+    while True:
+        file = lock.open("ab")
+        try:
+            while not _try_lock(file):
+                if not told:
+                    _log.info("another program fetches this too (%s): waiting for it", lock)
+                    told = True
+                time.sleep(_POLL_S)
+            # whoever held it has removed the file, and a third program may have made a new one
+            if lock.exists() and os.path.samestat(os.fstat(file.fileno()), lock.stat()):
+                return file
+        except BaseException:
+            file.close()
+            raise
+        file.close()
+
+
+def _try_lock(file: IO[bytes]) -> bool:
+    try:
+        if sys.platform == "win32":
+            msvcrt.locking(file.fileno(), msvcrt.LK_NBLCK, 1)
+        else:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except _TAKEN:
+        return False
+    except OSError as error:
+        _log.warning("%s cannot be locked (%s): fetch by one program only", file.name, error)
+    return True
+
+
+def _unwritable(path: Path, error: OSError) -> WeightsError:
+    return WeightsError(f"cannot write {error.filename or path}: {error.strerror}; {_ELSEWHERE}")
 
 
 def download(
@@ -48,12 +129,13 @@ def download(
 
     Bytes go to `target` with `.part` appended, which a later call continues (HTTP Range), and
     are renamed once they are right. Proxies are those of the environment (`https_proxy`, ...).
+    A server that is busy is asked again after a while, for as long as it wishes up to a minute.
 
     Args:
         url: `http`, `https` or `file`.
         target: Where it is to lie; its folder is made.
         sha256: What its SHA-256 must start with, lower-case hex; None if nobody published it.
-        size: Bytes it must have, if known.
+        size: Bytes it must have, if known; no more are taken.
         check: Raises `WeightsError` if the file at the given path is not what it should be.
         progress: Called as bytes arrive.
 
@@ -71,12 +153,12 @@ def download(
     try:
         part.parent.mkdir(parents=True, exist_ok=True)
         resumed = part.exists() and part.stat().st_size > 0
-        _transfer(url, part, progress)
+        _transfer(url, part, size, progress)
         wrong = _fault(part, sha256, size)
         if wrong and resumed:
             _log.warning("%s: what was left of an earlier download does not fit, once more", url)
             part.unlink()
-            _transfer(url, part, progress)
+            _transfer(url, part, size, progress)
             wrong = _fault(part, sha256, size)
         if not wrong and check is not None:
             try:
@@ -89,7 +171,7 @@ def download(
         digest = file_sha256(part)
         part.replace(target)
     except OSError as error:
-        raise WeightsError(f"cannot write {error.filename or part}: {error.strerror}") from error
+        raise _unwritable(part, error) from error
     return digest
 
 
@@ -97,7 +179,7 @@ def _fault(part: Path, sha256: str | None, size: int | None) -> str:
     """What is wrong with the bytes, or nothing."""
     length = part.stat().st_size
     if size is not None and length != size:
-        return f"{length} bytes instead of {size}"
+        return f"{f'more than {size}' if length > size else length} bytes instead of {size}"
     if sha256 is not None:
         digest = file_sha256(part)
         if not digest.startswith(sha256):
@@ -113,37 +195,80 @@ class _Interrupted(Exception):
     """The network failed; trying again may help."""
 
 
-def _transfer(url: str, part: Path, progress: Progress | None) -> None:
+class _Busy(Exception):
+    """The server answers, but not now; trying again later may help.
+
+    Args:
+        status: What it says.
+        wait_s: How long it asks to be left alone, if it does.
+    """
+
+    def __init__(self, status: str, wait_s: float | None) -> None:
+        super().__init__(status)
+        self.wait_s = wait_s
+
+
+def _transfer(url: str, part: Path, size: int | None, progress: Progress | None) -> None:
     """Bring `part` to its full length; raises `OSError` for the disk only."""
-    fruitless = 0
+    fruitless = busy = 0
     while True:
         before = _length(part)
         try:
-            total = _attempt(url, part, before, progress)
+            total = _attempt(url, part, before, size, progress)
             after = _length(part)
-            if total is None or after >= total:
+            if total is None or after >= total or (size is not None and after > size):
                 return
             cause = f"the server stopped at {after} of {total} bytes"
         except _Refused as error:
             raise WeightsError(f"cannot fetch {url}: {error}") from None
+        except _Busy as error:
+            _pause(url, error, busy)
+            busy += 1
+            continue
         except _Interrupted as error:
             cause, after = str(error), _length(part)
-        fruitless = 0 if after > before else fruitless + 1
+        fruitless, busy = (0, 0) if after > before else (fruitless + 1, busy)
         if after == 0:
-            host = urllib.parse.urlsplit(url).hostname
-            raise WeightsError(f"cannot fetch {url}: {host} does not answer ({cause}); offline?")
+            raise WeightsError(
+                f"cannot fetch {url}: {_whom(url)} does not answer ({cause}); offline?"
+            )
         if fruitless >= _FRUITLESS:
             raise WeightsError(
                 f"cannot fetch {url}: {cause}; what came is kept, the same command goes on there"
             )
 
 
+def _pause(url: str, busy: _Busy, times: int) -> None:
+    """Wait as the server asks; stop if that is too long or was of no use."""
+    wait = busy.wait_s
+    if wait is not None and wait > _LONGEST_PAUSE_S:
+        raise WeightsError(f"cannot fetch {url}: {busy}; it asks to come back in {wait:.0f} s")
+    if times >= len(_PAUSES_S):
+        raise WeightsError(f"cannot fetch {url}: {busy}, asked {times + 1} times; try again later")
+    wait = _PAUSES_S[times] if wait is None else wait
+    _log.info("%s: %s, once more in %.0f s", url, busy, wait)
+    time.sleep(wait)
+
+
+def _whom(url: str) -> str:
+    """The host, and the proxy on the way if there is one; never the proxy's password."""
+    parts = urllib.parse.urlsplit(url)
+    host = parts.hostname or ""
+    proxy = urllib.request.getproxies().get(parts.scheme)
+    if not proxy or urllib.request.proxy_bypass(host):
+        return host
+    way = urllib.parse.urlsplit(proxy if "://" in proxy else f"//{proxy}")
+    return f"{host} through the proxy {way.hostname}" + (f":{way.port}" if way.port else "")
+
+
 def _length(part: Path) -> int:
     return part.stat().st_size if part.exists() else 0
 
 
-def _attempt(url: str, part: Path, start: int, progress: Progress | None) -> int | None:
-    """Append to `part`, or write it anew, what the server gives.
+def _attempt(
+    url: str, part: Path, start: int, size: int | None, progress: Progress | None
+) -> int | None:
+    """Append to `part`, or write it anew, what the server gives, and little more than `size`.
 
     Returns:
         The length that the whole file has by the server's word, or None.
@@ -161,15 +286,22 @@ def _attempt(url: str, part: Path, start: int, progress: Progress | None) -> int
             if error.headers.get("Content-Range", "").rpartition("/")[2] == str(start):
                 return start
             part.unlink()
-            return _attempt(url, part, 0, progress)
-        status = f"{error.code} {error.reason}"
+            return _attempt(url, part, 0, size, progress)
+        status = " ".join(f"{error.code} {error.reason}".split())  # of redirects, several lines
         if error.code < 500 and error.code not in (408, 429):
             raise _Refused(status) from None
-        raise _Interrupted(status) from None
+        raise _Busy(status, _retry_after(error.headers.get("Retry-After"))) from None
     except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", None) or error
+        if isinstance(reason, ssl.SSLError):
+            raise _Refused(
+                f"no safe connection to {_whom(url)}: {reason} (SSL_CERT_FILE names certificates "
+                f"that this machine trusts)"
+            ) from None
         raise (_Interrupted if remote else _Refused)(str(reason)) from None
     with contextlib.closing(response):
+        if remote and response.headers.get_content_type() == "text/html":
+            raise _Refused("it is a web page there (a login, or a notice), not the file")
         length = response.headers.get("Content-Length")
         remaining = int(length) if length and length.isdigit() else None
         continues = getattr(response, "status", None) == http.HTTPStatus.PARTIAL_CONTENT
@@ -187,11 +319,28 @@ def _attempt(url: str, part: Path, start: int, progress: Progress | None) -> int
                 done += len(chunk)
                 if progress is not None:
                     progress(done, total)
+                if size is not None and done > size:
+                    break
     return total
 
 
-def _read(response: IO[bytes]) -> bytes:
+def _retry_after(text: str | None) -> float | None:
+    """Seconds of a Retry-After, which is a number or a date; None if it is neither."""
+    if text is None:
+        return None
+    if text.strip().isdigit():
+        return float(text)
     try:
-        return response.read(_CHUNK)
+        until = email.utils.parsedate_to_datetime(text)
+    except ValueError:
+        return None
+    now = datetime.datetime.now(datetime.UTC)
+    return max(0.0, (until.astimezone(datetime.UTC) - now).total_seconds())
+
+
+def _read(response: Any) -> bytes:
+    try:
+        # not read(), which loses what came of a chunk when the line then goes silent
+        return response.read1(_CHUNK)
     except (OSError, http.client.HTTPException) as error:
         raise _Interrupted(str(error) or type(error).__name__) from None

@@ -2,7 +2,7 @@
 
 A file of ours is safetensors whose metadata has `model` (a registered name), `settings` (of its
 builder) and `card` (license, data, numbers), the last two as JSON. Foreign files are read as
-tensors only; a pickle that holds more is refused.
+tensors only; a pickle that holds more is refused, and of a file of Torch7 nothing is run.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import contextlib
 import io
 import itertools
 import json
+import os
 import pickle
 import re
 import warnings
@@ -26,21 +27,25 @@ import torch
 from torch import Tensor, nn
 
 from vidcolor.errors import ConfigError, WeightsError
+from vidcolor.models import torch7
 from vidcolor.models.registry import create_model
 
 __all__ = [
     "Tensors",
     "build_model",
     "check_model",
+    "check_signs",
     "gather",
     "guess_network",
     "read_metadata",
     "read_tensors",
+    "stated",
     "write_tensors",
 ]
 
 Tensors = dict[str, Tensor]
 
+_WRAPPERS = ("state_dict", "params", "model")  # names under which files keep their tensors
 _COUNTER = "num_batches_tracked"
 _SHOWN = 3  # keys that an error names
 
@@ -51,6 +56,23 @@ _PARTS = (
     ("fusion", "latest_net_GF.pth", "fusion_model"),
 )
 _FOLDER = "coco_finetuned_mask_256_ffs"  # of the files to take, where a zip has several
+_CLASSIFIER = "classifier"  # of Iizuka et al., beside what colors
+_FAMILIES = (  # beginnings of keys, and whose they are
+    ("image_model.", "OpenMMLab's InstColorization"),
+    ("global_linear.", "iizuka16"),
+    ("encoder.stem.", "quarternet"),  # which may have a fusion too
+    ("fusion.", "instcolor"),
+    ("encoder.arch.", "ddcolor"),
+    ("layers.11.0.", "deoldify"),
+    ("head.deepest.", "residual_encoder"),
+    ("trunk.features.", "hypercolumn"),
+    ("roi_heads.mask_predictor.", "torchvision's Mask R-CNN"),
+    ("roi_heads.box_predictor.", "torchvision's Faster R-CNN"),
+    ("Mixed_5b.", "an Inception v3 (of FID, or of torchvision)"),
+    ("downsample_layers.", "a ConvNeXt, where a ddcolor can begin"),
+    ("layer1.0.conv1.", "a ResNet, where a deoldify can begin"),
+    ("features.0.", "a VGG or AlexNet, where others begin or measure"),
+)
 _ONE_LAYER = re.compile(
     r"(model8up|model3short8|model9up|model2short9|model10up|model1short10|model_class)"
     r"\.(weight|bias)"
@@ -75,10 +97,36 @@ def read_metadata(path: Path) -> dict[str, str]:
         raise WeightsError(f"{path} is damaged or no safetensors file: {error}") from None
 
 
+def stated(path: Path) -> tuple[str, dict[str, Any], dict[str, Any]] | None:
+    """What a file of ours says of itself.
+
+    Returns:
+        The registered colorizer, the settings of its builder, and the card; None of other files.
+
+    Raises:
+        WeightsError: If the file is missing or damaged.
+    """
+    metadata = read_metadata(path)
+    if "model" not in metadata:
+        return None
+    return metadata["model"], _object(path, metadata, "settings"), _object(path, metadata, "card")
+
+
+def _object(path: Path, metadata: Mapping[str, str], key: str) -> dict[str, Any]:
+    try:
+        value = json.loads(metadata.get(key, "{}"))
+    except json.JSONDecodeError:
+        value = None
+    if not isinstance(value, dict):
+        raise WeightsError(f"{path}: its {key} are no JSON object")
+    return value
+
+
 def read_tensors(path: Path) -> Tensors:
     """All tensors of a weight file, on the CPU.
 
-    A `module.` before every key (DataParallel) and a `state_dict` around them are taken off.
+    A `module.` before every key (DataParallel) and what is around all of them (`state_dict`,
+    `params`, `model`) are taken off.
 
     Raises:
         WeightsError: If the file is missing, damaged, or holds more than tensors.
@@ -91,6 +139,11 @@ def read_tensors(path: Path) -> Tensors:
         except OSError as error:
             raise WeightsError(f"cannot read {path}: {error.strerror or error}") from None
     try:
+        if torch7.is_torch7(path):
+            raise WeightsError(
+                f"{path} is a file of Torch7, to be converted first: vidcolor weights import "
+                f"iizuka16 {path.name}"
+            )
         with path.open("rb") as file:
             return _read_pickle(file, str(path))
     except OSError as error:
@@ -112,12 +165,14 @@ def _read_pickle(file: IO[bytes], name: str) -> Tensors:
     except pickle.UnpicklingError:
         raise WeightsError(
             f"{name} is damaged, or holds more than tensors and is refused, since such a file "
-            f"could run any program"
+            f"could run any program; if you trust its makers, take its tensors out where nothing "
+            f"can be lost (torch.load with weights_only=False, torch.save of the state dict alone)"
         ) from None
     except (RuntimeError, EOFError, ValueError, LookupError, TypeError, AttributeError) as error:
         raise WeightsError(f"{name} is damaged or no weight file: {_line(error)}") from None
-    if isinstance(content, Mapping) and isinstance(content.get("state_dict"), Mapping):
-        content = content["state_dict"]
+    if isinstance(content, Mapping):
+        inside = (content[key] for key in _WRAPPERS if isinstance(content.get(key), Mapping))
+        content = next(inside, content)
     if not isinstance(content, Mapping):
         raise WeightsError(f"{name} holds a {type(content).__name__}, not named tensors")
     tensors = {key: value for key, value in content.items() if key != "_metadata"}
@@ -137,24 +192,38 @@ def _line(error: Exception) -> str:
 # --- foreign files ------------------------------------------------------------------------------
 
 
-def gather(model: str, settings: Mapping[str, Any], paths: Sequence[Path]) -> Tensors:
+def gather(
+    model: str, settings: Mapping[str, Any], paths: Sequence[Path]
+) -> tuple[Tensors, dict[str, Any], dict[str, Any]]:
     """The tensors of a network, from one or several files in our or foreign form.
 
     Args:
         model: Registered name.
-        settings: Of its builder.
+        settings: Of its builder, for files that do not say.
         paths: Of the files.
+
+    Returns:
+        The tensors; the settings that they are for; the card of a file of ours, else empty.
 
     Raises:
         WeightsError: If files are missing, damaged, or made for another network.
     """
-    if model == "instcolor":
+    own = stated(paths[0]) if len(paths) == 1 else None
+    chosen, card = dict(settings), {}
+    if own is not None:
+        if own[0] != model:
+            raise WeightsError(f"{paths[0]} is for {own[0]}, not for {model}")
+        tensors, chosen, card = read_tensors(paths[0]), own[1], own[2]
+    elif model == "instcolor":
         tensors = _gather_instcolor(paths)
-    elif len(paths) == 1:
-        tensors = read_tensors(paths[0])
-    else:
+    elif len(paths) != 1:
         raise WeightsError(f"{model} is one file, not {len(paths)}")
-    return check_model(tensors, model, settings, ", ".join(path.name for path in paths))
+    elif model == "iizuka16" and torch7.is_torch7(paths[0]):
+        tensors, chosen = _from_torch7(paths[0], settings)
+    else:
+        tensors = read_tensors(paths[0])
+    name = ", ".join(path.name for path in paths)
+    return check_model(tensors, model, chosen, name), chosen, card
 
 
 def _gather_instcolor(paths: Sequence[Path]) -> Tensors:
@@ -222,6 +291,28 @@ def _from_openmmlab(tensors: Tensors) -> Tensors:
     return renamed
 
 
+def _from_torch7(path: Path, settings: Mapping[str, Any]) -> tuple[Tensors, dict[str, Any]]:
+    """Of `colornet.t7`; without a classifier, which nothing needs to color, `labels` is 0."""
+    from vidcolor.models.iizuka16 import TORCH7_ORDER
+
+    root = torch7.read_torch7(path)
+    mean = root.entries.get("mean") if isinstance(root, torch7.Table) else None
+    if not isinstance(mean, float):
+        raise WeightsError(f"{path} has no number `mean` beside its network, as colornet.t7 has")
+    state = _create("iizuka16", settings, path.name).state_dict()
+    tensors = torch7.match(
+        torch7.weighted_layers(root, path.name),
+        TORCH7_ORDER,
+        {key: value.shape for key, value in state.items()},
+        path.name,
+        optional=(_CLASSIFIER,),
+    )
+    chosen = dict(settings)
+    if not any(key.startswith(f"{_CLASSIFIER}.") for key in tensors):
+        chosen["labels"] = 0
+    return {**tensors, "gray_mean": torch.tensor(mean)}, chosen
+
+
 def guess_network(tensors: Mapping[str, Tensor]) -> str:
     """In words, the network that tensors seem to be made for."""
     keys = set(tensors)
@@ -232,14 +323,7 @@ def guess_network(tensors: Mapping[str, Tensor]) -> str:
         return f"siggraph17 of width {len(first)}, or a part of InstColorization"
     if first is not None and "model8.6.weight" in keys:
         return "eccv16 of Zhang et al. 2016"
-    families = (
-        ("image_model.", "OpenMMLab's InstColorization"),
-        ("fusion.", "instcolor"),
-        ("roi_heads.mask_predictor.", "torchvision's Mask R-CNN"),
-        ("roi_heads.box_predictor.", "torchvision's Faster R-CNN"),
-        ("encoder.stem.", "quarternet"),
-    )
-    for prefix, name in families:
+    for prefix, name in _FAMILIES:
         if any(key.startswith(prefix) for key in keys):
             return name
     return f"a network unknown here (its first key is {next(iter(tensors), 'none')!r})"
@@ -270,7 +354,9 @@ def check_model(tensors: Tensors, model: str, settings: Mapping[str, Any], name:
         name: Of the file, for the error.
 
     Returns:
-        `tensors`, with `num_batches_tracked` set to 0 where old files lack it.
+        `tensors`, with `num_batches_tracked` set to 0 where old files lack it, with what the
+        network can work out of the others (its static method `complete`), and with its own values
+        for what files may lack (its attribute `optional`, beginnings of keys).
 
     Raises:
         WeightsError: If a key or shape differs; it names the first ones and the network that
@@ -280,13 +366,19 @@ def check_model(tensors: Tensors, model: str, settings: Mapping[str, Any], name:
 
 
 def _compare(tensors: Tensors, module: nn.Module, model: str, name: str) -> Tensors:
-    expected = {key: value.shape for key, value in module.state_dict().items()}
-    missing = [k for k in expected if k not in tensors and not k.endswith(_COUNTER)]
-    unexpected = [key for key in tensors if key not in expected]
+    own = module.state_dict()
+    complete = getattr(module, "complete", None)
+    if complete is not None:
+        with contextlib.suppress(RuntimeError):  # shapes that do not fit are named below
+            tensors = complete(tensors)
+    optional: tuple[str, ...] = getattr(module, "optional", ())
+    kept = {k: v for k, v in own.items() if k not in tensors and k.startswith(optional)}
+    missing = [k for k in own if k not in tensors and k not in kept and not k.endswith(_COUNTER)]
+    unexpected = [key for key in tensors if key not in own]
     differing = [
-        f"{key!r} is {_shape(value.shape)}, not {_shape(expected[key])}"
+        f"{key!r} is {_shape(value.shape)}, not {_shape(own[key].shape)}"
         for key, value in tensors.items()
-        if key in expected and value.shape != expected[key]
+        if key in own and value.shape != own[key].shape
     ]
     faults = []
     if missing:
@@ -300,8 +392,31 @@ def _compare(tensors: Tensors, module: nn.Module, model: str, name: str) -> Tens
             f"{name} was made for another network than {model}: {'; '.join(faults)}; "
             f"it seems to be {guess_network(tensors)}"
         )
-    counters = {k: torch.zeros((), dtype=torch.int64) for k in expected if k not in tensors}
-    return {**tensors, **counters}
+    counters = {k: torch.zeros((), dtype=torch.int64) for k in own if k.endswith(_COUNTER)}
+    return {**counters, **kept, **tensors}
+
+
+def check_signs(
+    tensors: Tensors, signs: Mapping[str, tuple[int, ...]], what: str, name: str
+) -> None:
+    """Compare some entries with those that a network is known by.
+
+    Args:
+        tensors: By key.
+        signs: Shapes by key.
+        what: Name of the network.
+        name: Of the file, for the error.
+
+    Raises:
+        WeightsError: If one is missing or of another shape.
+    """
+    for key, shape in signs.items():
+        if key not in tensors or tuple(tensors[key].shape) != shape:
+            has = _shape(tensors[key].shape) if key in tensors else "missing"
+            raise WeightsError(
+                f"{name} is not {what}: {key!r} is {has}, not {_shape(torch.Size(shape))}; "
+                f"it seems to be {guess_network(tensors)}"
+            )
 
 
 def _shape(shape: torch.Size) -> str:
@@ -366,13 +481,15 @@ def write_tensors(
         "settings": _settings_text(settings),
         "card": json.dumps(dict(card), sort_keys=True),
     }
-    part = path.with_name(path.name + ".part")
+    # a name of its own: two programs may write the same file at once
+    part = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # not save_file, which lets nobody else read the file
         part.write_bytes(safetensors.torch.save(stored, metadata))
         part.replace(path)
     except (OSError, safetensors.SafetensorError) as error:
+        raise WeightsError(f"cannot write {path}: {_line(error)}") from None
+    finally:
         with contextlib.suppress(OSError):
             part.unlink()
-        raise WeightsError(f"cannot write {path}: {_line(error)}") from None

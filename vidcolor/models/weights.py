@@ -1,12 +1,11 @@
 """The door to weights: list, get, load, save.
 
 `load_model("starter")` gives a network ready to use; `fetch` and `import_files` install those
-that are known (`vidcolor.models.store`); `save_weights` writes what training made.
+that are known (`vidcolor.models.catalog`); `save_weights` writes what training made.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,7 @@ import torch
 from torch import nn
 
 from vidcolor.errors import WeightsError
-from vidcolor.models import formats
+from vidcolor.models import formats, onnx
 from vidcolor.models.recipe import fill
 from vidcolor.models.registry import create_model, model_spec
 from vidcolor.models.store import (
@@ -61,7 +60,7 @@ read_tensors = formats.read_tensors
 def _looks_like_file(name: str) -> bool:
     if any(spec.name == name for spec in known_weights()):
         return False
-    suffixes = (".safetensors", ".pth", ".pt", ".ckpt", ".bin")
+    suffixes = (".safetensors", ".pth", ".pt", ".ckpt", ".bin", ".t7", *onnx.EXPORTED)
     return Path(name).is_file() or Path(name).suffix in suffixes or len(Path(name).parts) > 1
 
 
@@ -69,8 +68,8 @@ def identify(name: str | Path) -> tuple[Path, str, dict[str, Any]]:
     """What to load.
 
     Args:
-        name: Of known weights, or a file: safetensors written by `save_weights`, or one of the
-            published files under its own name.
+        name: Of known weights, or a file: safetensors written by `save_weights`, one of the
+            published files under its own name, or a network written by `vidcolor export`.
 
     Returns:
         The file, the registered colorizer that it is for, and the settings of its builder.
@@ -86,18 +85,15 @@ def identify(name: str | Path) -> tuple[Path, str, dict[str, Any]]:
     else:
         path = Path(name).expanduser()
         spec = None
-    metadata = formats.read_metadata(path)
-    if "model" in metadata:
-        try:
-            settings = json.loads(metadata.get("settings", "{}"))
-        except json.JSONDecodeError:
-            settings = None
-        if not isinstance(settings, dict):
-            raise WeightsError(f"{path}: its settings are no JSON object")
-        return path, metadata["model"], settings
+    if path.suffix in onnx.EXPORTED:
+        card = onnx.read_export(path)
+        return path, card.model, dict(card.settings)
+    own = formats.stated(path)
+    if own is not None:
+        return path, own[0], own[1]
     if spec is None:
         named = [s for s in known_weights() for file in s.files if file.name == path.name]
-        spec = next((s for s in named if s.kind == "colorizer" and s.model != "instcolor"), None)
+        spec = next((s for s in named if s.kind == "colorizer" and not s.foreign), None)
     if spec is None:
         raise WeightsError(
             f"{path} does not say which network and settings it is for; it seems to be "
@@ -115,15 +111,22 @@ def load_model(name: str | Path, device: torch.device | str = "cpu") -> tuple[nn
         device: Where it is to lie.
 
     Returns:
-        The network, float32, channels last, in evaluation mode, and its registered name.
+        The network, float32, channels last, in evaluation mode, and its registered name. One
+        that was exported has a `spec` of its own, see `registry.spec_of`.
 
     Raises:
         WeightsError: If the weights are missing, damaged, or made for another network.
+        ConfigError: If an exported network cannot run on `device`, or there is no network whose
+            weights are to be by formula.
     """
+    if f"{name}:" == RECIPE:
+        raise WeightsError(f"weights by recipe are for a network: say which by {RECIPE}NAME")
     if str(name).startswith(RECIPE):
         model = model_spec(str(name).removeprefix(RECIPE)).name
         module = fill(create_model(model))
     else:
+        if Path(name).suffix in onnx.EXPORTED:
+            return onnx.load_exported(Path(name).expanduser(), device)
         path, model, settings = identify(name)
         module = formats.build_model(read_tensors(path), model, settings, str(path))
     return module.to(device).to(memory_format=torch.channels_last), model
@@ -136,8 +139,8 @@ def read_card(name: str | Path) -> dict[str, Any]:
         WeightsError: If there is no such file or it is damaged.
     """
     path = Path(name).expanduser() if _looks_like_file(str(name)) else find(str(name))
-    card = json.loads(formats.read_metadata(path).get("card", "{}"))
-    return card if isinstance(card, dict) else {}
+    own = formats.stated(path)
+    return {} if own is None else own[2]
 
 
 def save_weights(
