@@ -100,7 +100,7 @@ def measure(
     line = build_line(make_config(device="cpu"))
     shots, truth = read(clip, arguments.frames)
     tracked = list(line.follow(line.shots(shots)))
-    predicted = list(line.colorize(tracked))
+    predicted = list(line.colorize(line.see_whole(tracked)))
     cut = [batch.frames for batch in tracked]
     if cut[-1].shot:
         sys.exit(f"{clip}: has cuts")

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from vidcolor.config import SHORT_NAMES, Config
+from vidcolor.evaluate.sets import PicturesConfig, VideosConfig
 from vidcolor.schema import leaves, load, read_toml, to_dict, to_toml
 from vidcolor.train.config import TrainConfig
 from vidcolor.train.plan import plan
@@ -15,6 +16,9 @@ def test_every_file_loads_and_changes_something(path):
     data = read_toml(path)
     if path.parent.name == "train":
         assert all(run.fit.steps > 0 for run in plan(data))
+    elif path.parent.name == "evaluate":
+        kind = {"pictures": PicturesConfig, "videos": VideosConfig}[data["of"]]
+        assert load(kind, data) != kind()
     else:
         assert load(Config, data) != Config()
 
@@ -30,8 +34,9 @@ def test_the_resolved_config_can_be_saved_and_read_back(tmp_path):
 def test_every_setting_is_explained():
     unexplained = [leaf.name for leaf in leaves(Config) if not leaf.help]
     assert unexplained == []
-    unexplained = [leaf.name for leaf in leaves(TrainConfig) if not leaf.help]
-    assert unexplained == []
+    for kind in (TrainConfig, PicturesConfig, VideosConfig):
+        unexplained = [leaf.name for leaf in leaves(kind) if not leaf.help]
+        assert unexplained == []
 
 
 def test_short_names_name_settings():
@@ -41,7 +46,7 @@ def test_short_names_name_settings():
 
 def test_the_published_procedure_is_that_of_its_scripts():
     """Su et al., CVPR 2020: rates and epochs of the published scripts; delta one a*b* unit."""
-    full, instance, fusion = plan(read_toml(next(f for f in FILES if "paper" in f.stem)))
+    full, instance, fusion = plan(read_toml(next(f for f in FILES if f.stem == "instcolor-paper")))
     assert [run.fit.lr for run in (full, instance, fusion)] == [5e-4, 5e-4, 5e-5]
     assert [run.data.batch_size for run in (full, instance, fusion)] == [16, 16, 1]
     assert {run.phase.delta for run in (full, instance, fusion)} == {1.0}

@@ -1,4 +1,5 @@
 import importlib.util
+import json
 import math
 import sys
 from pathlib import Path
@@ -325,5 +326,5 @@ def test_a_mistake_is_seen(parity, fixture, monkeypatch):
 
 def test_record_is_small_and_names_its_source(parity, fixture):
     assert (ROOT / "tests/data/critic_pix2pix.npz").stat().st_size <= 50_000
-    meta = parity.json.loads(str(fixture.arrays["index_json"]))["meta"]
+    meta = json.loads(str(fixture.arrays["index_json"]))["meta"]
     assert meta["source"].startswith("richzhang/colorization-pytorch @66a1cb2")

@@ -392,8 +392,10 @@ def test_batches_must_divide(tmp_path):
     ("settings", "message"),
     [
         ({"smallest_crop": 0.0}, "smallest_crop"),
-        ({"sizes": (100,)}, "multiples of 32"),
-        ({"sizes": ()}, "multiples of 32"),
+        ({"largest_crop": 1.1}, "largest_crop"),
+        ({"largest_crop": 0.4}, r"from smallest_crop \(0\.5\) to 1, not 0\.4"),
+        ({"sizes": (100,)}, "multiples of 8"),
+        ({"sizes": ()}, "multiples of 8"),
         ({"crop": 100}, "crop must be"),
         ({"batch_size": 0}, "batch_size must be at least 1"),
         ({"boxes_max": 0}, "boxes_max must be at least 1"),

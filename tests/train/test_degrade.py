@@ -310,6 +310,30 @@ def test_two_frames_must_have_one_shape():
         degrade_pair(_picture(0), _picture(0, 32, 48), PLAIN, _rng(0))
 
 
+def test_speckle_touches_some_pixels_of_every_frame_anew():
+    parts = []
+    for seed in range(30):
+        config = _only("speckle", speckle_strength=0.1)
+        one, later = (gray - 0.5 for gray in degrade_pair(FLAT, FLAT, config, _rng(seed)))
+        assert 0 < np.abs(one).max() <= 0.1
+        parts.append((np.abs(one) > 1e-6).mean())
+        assert not np.array_equal(one, later)
+        assert abs((np.abs(later) > 1e-6).mean() - parts[-1]) < 0.03
+    assert min(parts) < 0.05
+    assert 0.3 < max(parts) <= 0.42
+
+
+def test_speckle_is_off_unless_asked_and_draws_nothing_then():
+    assert DegradeConfig().speckle == 0
+    other = dataclasses.replace(DegradeConfig(), speckle_strength=0.5)
+    rgb = _picture(2)
+    for seed in range(5):
+        draws = _rng(seed), _rng(seed)
+        one, two = degrade(rgb, DegradeConfig(), draws[0]), degrade(rgb, other, draws[1])
+        assert np.array_equal(one, two)
+        assert draws[0].random() == draws[1].random()
+
+
 # -- video -------------------------------------------------------------------------------------
 
 

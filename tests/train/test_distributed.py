@@ -3,17 +3,19 @@ import itertools
 import math
 import os
 import socket
+from dataclasses import replace
 
 import pytest
 import torch
 from made_shards import texture, write_shard
 from processes import fresh_processes
 from torch import nn
-from toys import batch, toy, weights, with_rois
+from toys import Painter, batch, toy, weights, with_rois
 
 from vidcolor.errors import ConfigError
-from vidcolor.models.registry import create_model, model_spec
+from vidcolor.models.registry import ModelSpec, create_model, model_spec
 from vidcolor.schema import load
+from vidcolor.train.adversary import AdversaryConfig
 from vidcolor.train.data.batch import Batch
 from vidcolor.train.loop.distributed import (
     GlobalBatchNorm2d,
@@ -29,6 +31,8 @@ from vidcolor.train.run import TrainConfig, train
 WORLD = 2
 FIT = {"warmup": 0, "schedule": "constant", "precision": "float32", "optimizer": "adam"}
 TOLERANCE = {"rtol": 1e-5, "atol": 1e-5}
+PAINTER = ModelSpec("painter", Painter, 1, False, False, None, 32, 32, "", 1)
+SMALL = AdversaryConfig(width=4)
 
 
 # --- what happens in one process, and in each of two --------------------------------------------
@@ -60,6 +64,22 @@ def _learn_with_a_real_network(world):
     return _learn(world, batches, phase=phase)
 
 
+def _learn_of_painter(world, **settings):
+    """Of the planes of a toy, at points, with kinds of pictures, or its critic's game alone."""
+    with torch.random.fork_rng([]):
+        torch.manual_seed(0)
+        phase = make_phase(PhaseConfig(loss="planes", **settings), Painter(), PAINTER, 16, labels=3)
+    random = torch.Generator().manual_seed(3)
+    batches = []
+    for step in range(3):
+        drawn = torch.randint(16, (4, 5, 2), generator=random)
+        labels = torch.tensor([step % 3, -1, 2, 0])
+        one = batch(step, side=16)
+        points = (drawn + 0.5) / 16 if phase.config.points else None
+        batches.append(replace(one, labels=labels, points=points))
+    return _learn(world, batches, phase=phase)
+
+
 def _spoil_last_picture(one):
     lightness = one.lightness.clone()
     lightness[-1] = math.nan
@@ -79,6 +99,11 @@ def _scenarios(world):
     yield "only instances", lambda: _learn(world, some, **alone)
     large = [batch(step, side=16) for step in range(3)]
     yield "critic", lambda: _learn(world, large, {"critic_lr": 0.01}, critic=True)
+    turns = {"critic": True, "until": 100.0}
+    yield "turns", lambda: _learn(world, large, {"critic_lr": 0.01}, **turns)
+    yield "points", lambda: _learn_of_painter(world, points=5)
+    yield "labels", lambda: _learn_of_painter(world, label_weight=0.1)
+    yield "critic alone", lambda: _learn_of_painter(world, name="critic", critic=SMALL)
     yield "real network", lambda: _learn_with_a_real_network(world)
     bad = [plain[0], _spoil_last_picture(plain[1]), *plain[2:]]
     yield "bad", lambda: _learn(world, bad)
@@ -170,6 +195,12 @@ def together(tmp_path_factory):
 SCENARIOS = [name for name, _ in _scenarios(World())]
 
 
+def _painter_start():
+    with torch.random.fork_rng([]):
+        torch.manual_seed(0)
+        return Painter().state_dict()
+
+
 @pytest.mark.parametrize("name", [name for name in SCENARIOS if name != "stop"])
 def test_two_processes_learn_what_one_learns(together, name):
     alone = dict(_scenarios(World()))[name]()
@@ -181,8 +212,13 @@ def test_two_processes_learn_what_one_learns(together, name):
     if name == "bad":
         assert alone["skipped"] == [False, True, False, False, False]
     if name != "real network":
-        start = toy(norm=name in ("plain", "critic", "bad")).model.state_dict()
+        start = toy(norm=name in ("plain", "critic", "turns", "bad")).model.state_dict()
         learned = "instance.weight" if name == "only instances" else "last.weight"
+        if name in ("points", "labels", "critic alone"):
+            start, learned = _painter_start(), "head.weight"
+        if name == "critic alone":
+            assert torch.equal(alone["weights"][learned], start[learned])
+            return
         assert not torch.allclose(alone["weights"][learned], start[learned])
 
 

@@ -10,7 +10,8 @@ from vidcolor.records import Hints, Rois
 from vidcolor.train import phases
 from vidcolor.train.data.batch import Batch, Pair
 from vidcolor.train.losses import distance
-from vidcolor.train.phases import PhaseConfig, complete, start
+from vidcolor.train.phases import PhaseConfig
+from vidcolor.train.start import complete, start
 
 NETS = {
     "quarternet": {"width": 8},

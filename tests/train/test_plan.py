@@ -83,6 +83,49 @@ def test_without_phases_it_is_one_run():
         runs(text, only="fusion")
 
 
+TWICE = """
+phases = ["full", "full-2", "finetune"]
+[data]
+train = ["a.tar"]
+[run]
+folder = "runs/mine"
+[fit]
+steps = 100
+lr = 1e-3
+[full.phase]
+start_from = "zhang.safetensors"
+[full.data]
+batch_size = 8
+sizes = [64]
+[full.run]
+folder = "elsewhere"
+[full-2.data]
+sizes = [128]
+"""
+
+
+def test_a_phase_that_comes_again_has_the_settings_of_the_first_and_its_own():
+    found = runs(TWICE)
+    assert [run.phase.name for run in found] == ["full", "full", "finetune"]
+    assert [run.data.batch_size for run in found] == [8, 8, 64]
+    assert [run.data.sizes for run in found] == [(64,), (128,), (128,)]
+    # but it begins where the first ended, and goes elsewhere
+    assert [run.run.folder for run in found] == [
+        "elsewhere", "runs/mine/full-2", "runs/mine/finetune",
+    ]  # fmt: skip
+    assert [run.phase.start_from for run in found] == [
+        "zhang.safetensors", "elsewhere", "runs/mine/full-2",
+    ]  # fmt: skip
+    flagged = runs(TWICE, {"full.data.batch_size": "4", "full-2.fit.lr": "0.5", "fit.lr": "0.1"})
+    assert [run.data.batch_size for run in flagged] == [4, 4, 64]
+    assert [run.fit.lr for run in flagged] == [0.1, 0.5, 0.1]
+    assert runs(TWICE, only="full-2") == [found[1]]
+    with pytest.raises(ConfigError, match="no phase 'full-3'"):
+        runs(TWICE, only="full-3")
+    with pytest.raises(ConfigError, match=r"x\.toml\.full-3: phases = .* does not have it"):
+        runs(TWICE, {"full-3.fit.lr": "1"})
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -149,6 +149,25 @@ def test_best_are_the_weights_of_the_highest_gain_also_after_a_break(config, sha
     assert "| best weights | step 4 |" in (folder_of(one) / "card.md").read_text()
 
 
+def test_the_latest_may_be_the_best_and_all_be_kept(config, shard, monkeypatch):
+    gains = iter((3.0, 2.0, 1.0))
+    monkeypatch.setattr(Watch, "scores", lambda self, model: Scores(10 + next(gains), 10.0, 1, 2))
+    over = {"data": {"val": [shard]}, "run": {"val_every": 2, "best": "latest", "keep": True}}
+    one = config(**over)
+    assert [p.best for p in train(one)] == [False, True] * 3
+    folder = folder_of(one)
+    kept = {path.name for path in folder.glob("step-*.safetensors")}
+    assert kept == {f"step-000000{step}.safetensors" for step in (2, 4, 6)}
+    states = [load_model(folder / f"step-000000{step}.safetensors")[0] for step in (2, 6)]
+    best = load_model(folder / "best.safetensors")[0].state_dict()
+    assert_same(best, states[1].state_dict())
+    assert not torch.equal(best["decoder.whole.0.weight"], states[0].decoder.whole[0].weight)
+    assert read_card(folder / "step-0000002.safetensors")["validation"]["gain"] == 3.0
+    changed = {**over, "run": {**over["run"], "best": "gain"}}
+    with pytest.raises(ConfigError, match=r"run\.best was 'latest', is 'gain'"):
+        run(config(**changed))
+
+
 def test_export_gives_best_or_last_with_new_words(config, shard, tmp_path):
     one = config(data={"val": [shard]}, run={"val_every": 6})
     with pytest.raises(WeightsError):

@@ -61,6 +61,15 @@ def test_which_boxes_count(box, expected):
     assert visible(_boxes(box), window, 12).tolist() == [expected]
 
 
+def test_crops_of_a_fixed_part_lie_anywhere():
+    rng = np.random.default_rng(0)
+    windows = [crop_window((256, 320), 224 / 256, False, rng, 224 / 256) for _ in range(50)]
+    assert {(one.height, one.width) for one in windows} == {(224, 224)}
+    assert len({(one.top, one.left) for one in windows}) > 40
+    parts = [crop_window((100, 100), 0.5, False, rng, 0.75).height for _ in range(200)]
+    assert (min(parts), max(parts)) == (50, 75)
+
+
 sides = st.integers(20, 200)
 
 

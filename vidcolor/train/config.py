@@ -6,7 +6,7 @@ import difflib
 import inspect
 import typing
 from dataclasses import MISSING, dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from vidcolor.errors import ConfigError
 from vidcolor.models.registry import model_spec
@@ -20,7 +20,7 @@ __all__ = ["CardConfig", "ModelConfig", "RunConfig", "TrainConfig", "differences
 
 # what may change from one start of a run to the next: no number depends on it
 _FREE = ("card.", "data.workers", "run.")
-_FIXED = ("run.val_side", "run.val_limit")  # what "best" means depends on them
+_FIXED = ("run.val_side", "run.val_limit", "run.best")  # what "best" means depends on them
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +66,11 @@ class ModelConfig:
                     else f"settings: {self.name} has no setting {key!r} here; {hint}"
                 )
             result[key] = parse(value, Leaf(("settings", key), types[key], MISSING, ""))
+            choices = typing.get_args(types[key])
+            if typing.get_origin(types[key]) is typing.Literal and result[key] not in choices:
+                raise ConfigError(
+                    f"settings: {key} must be {', '.join(map(str, choices))}, not {value!r}"
+                )
         return result
 
 
@@ -79,6 +84,10 @@ class RunConfig:
         val_every: Steps between measurements.
         val_side: Short side of validation pictures in pixels.
         val_limit: So many validation pictures at most are measured; 0 is all.
+        best: Which measurement's weights are kept as the best, with which the next phase begins:
+            that of the highest "gain", or the "latest", where gain does not tell what is good: a
+            critic wants colors that are bolder than they are right.
+        keep: Keep the weights of every measurement, as step-0000100.safetensors.
         samples: So many validation pictures are drawn (gray, colored, true) at each measurement.
         log_every: Steps between lines of the log.
         tensorboard: Write TensorBoard's files too; needs the extra `tensorboard`.
@@ -90,6 +99,8 @@ class RunConfig:
     val_every: int = 1000
     val_side: int = 160
     val_limit: int = 0
+    best: Literal["gain", "latest"] = "gain"
+    keep: bool = False
     samples: int = 4
     log_every: int = 20
     tensorboard: bool = False
@@ -153,6 +164,26 @@ class TrainConfig:
             raise ConfigError(f"data.hints: {self.model.name} takes no hints; set it to 0")
         if self.data.hints and self.phase.temporal:
             raise ConfigError("data.hints and phase.temporal: hints do not move along; choose one")
+        for name in ("points", "label_weight"):
+            if self.data.hints and getattr(self.phase, name):
+                raise ConfigError(f"data.hints and phase.{name} do not go together; choose one")
+        if self.phase.label_weight and not self.data.labels:
+            raise ConfigError("phase.label_weight: needs data.labels, which says the kinds")
+        if self.data.labels and not self.phase.label_weight and self.phase.name != "critic":
+            raise ConfigError("data.labels: nothing learns from it; set phase.label_weight")
+        self._check_sizes()
+
+    def _check_sizes(self) -> None:
+        spec = model_spec(self.model.name)
+        sides = {"sizes": self.data.sizes}
+        if spec.rois:
+            sides["crop"] = (self.data.crop,)
+        for name, values in sides.items():
+            if any(value % spec.multiple for value in values):
+                raise ConfigError(
+                    f"data.{name}: {self.model.name} takes multiples of {spec.multiple}, not "
+                    f"{', '.join(map(str, values))}"
+                )
 
 
 def differences(before: TrainConfig, now: TrainConfig) -> list[str]:

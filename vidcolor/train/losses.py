@@ -7,7 +7,12 @@ however gradients are accumulated and pictures divided among machines.
 Reference: Zhang et al., ECCV 2016 (arXiv:1603.08511): class cross entropy with rebalancing;
 Zhang et al. 2017 (arXiv:1705.02999) and Su, Chu, Huang, CVPR 2020 (arXiv:2005.10825): Smooth L1;
 Lai et al.: Learning Blind Video Temporal Consistency, ECCV 2018 (arXiv:1808.00449): the warped
-difference of neighboring frames, masked where nothing corresponds.
+difference of neighboring frames, masked where nothing corresponds; Iizuka, Simo-Serra, Ishikawa:
+Let there be Color!, SIGGRAPH 2016, section 3.4: squared error of planes, and kinds of pictures;
+Dahl: Automatic Colorization, 2016: squared error before and after two blurs; Larsson, Maire,
+Shakhnarovich, ECCV 2016 (arXiv:1603.06668), section 3.3: a few points of each picture.
+Differs: Dahl's public ports sum over pixels and picture where we take means, and one of them adds
+the planes before it blurs.
 """
 
 from __future__ import annotations
@@ -19,6 +24,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from vidcolor.color.bins import at_least_float32, soft_encode
+from vidcolor.color.lab import lab_to_rgb
 from vidcolor.models.objective import pixel_loss
 from vidcolor.records import Rois
 from vidcolor.train.data.batch import Pair
@@ -26,10 +32,16 @@ from vidcolor.train.data.batch import Pair
 __all__ = [
     "RegressionKind",
     "TemporalGradient",
+    "at_points",
+    "blurred",
     "color_classes",
     "colored",
+    "dahl_distance",
     "distance",
     "inside_boxes",
+    "label_entropy",
+    "plane_distance",
+    "rgb_of",
     "temporal",
     "to_grid",
     "warp_back",
@@ -37,6 +49,18 @@ __all__ = [
 
 RegressionKind = Literal["smooth_l1", "l1", "l2"]
 TemporalGradient = Literal["both", "later"]
+
+# rows of Dahl's blurs over 3 and 5 pixels; integers over their sum
+_BLURS = {
+    3: ((1, 2, 1), (2, 4, 2), (1, 2, 1)),
+    5: (
+        (1, 4, 7, 4, 1),
+        (4, 16, 26, 16, 4),
+        (7, 26, 41, 26, 7),
+        (4, 16, 26, 16, 4),
+        (1, 4, 7, 4, 1),
+    ),
+}
 
 
 def to_grid(pred: Tensor, like: Tensor) -> Tensor:
@@ -90,6 +114,103 @@ def distance(
     if kind == "l2":
         return error.square().sum(1, keepdim=True) / 2
     raise ValueError(f"no distance {kind!r}; there are smooth_l1, l1 and l2")
+
+
+def plane_distance(pred: Tensor, target: Tensor) -> Tensor:
+    """Squared distance of planes at each pixel, mean over them (Iizuka et al.).
+
+    Args:
+        pred: (N, C, H, W) in 0..1 (`color.spaces`), resized to the target's grid if need be.
+        target: (N, C, h, w) of the same space.
+
+    Returns:
+        (N, 1, h, w).
+
+    Raises:
+        ValueError: If the numbers of planes differ.
+    """
+    if pred.shape[1] != target.shape[1]:
+        raise ValueError(f"{pred.shape[1]} planes cannot be compared with {target.shape[1]}")
+    pred, target = to_grid(pred, target), at_least_float32(target)
+    return (pred - target).square().mean(1, keepdim=True)
+
+
+def dahl_distance(pred: Tensor, target: Tensor) -> Tensor:
+    """Mean of `plane_distance` as it is and after blurs over 3 and 5 pixels (Dahl).
+
+    Args:
+        pred: (N, C, H, W) in 0..1, resized to the target's grid if need be.
+        target: (N, C, h, w) of the same space.
+
+    Returns:
+        (N, 1, h, w).
+    """
+    pred, target = to_grid(pred, target), at_least_float32(target)
+    pairs = [(pred, target), *((blurred(pred, n), blurred(target, n)) for n in _BLURS)]
+    return torch.stack([plane_distance(*pair) for pair in pairs]).mean(0)
+
+
+def blurred(planes: Tensor, side: int) -> Tensor:
+    """Planes after Dahl's blur, each by itself; beyond the border they are 0.
+
+    Args:
+        planes: (N, C, H, W).
+        side: Of the kernel, 3 or 5 pixels.
+
+    Returns:
+        (N, C, H, W).
+    """
+    kernel = planes.new_tensor(_BLURS[side])
+    kernel = (kernel / kernel.sum()).expand(planes.shape[1], 1, side, side)
+    with torch.autocast(planes.device.type, enabled=False):
+        return F.conv2d(planes, kernel, padding=side // 2, groups=planes.shape[1])
+
+
+def at_points(maps: Tensor, points: Tensor) -> Tensor:
+    """The cells of maps in which points lie.
+
+    Args:
+        maps: (N, C, h, w).
+        points: (N, P, 2) x and y in parts of the width and height, 0..1.
+
+    Returns:
+        (N, C, 1, P): a picture of one row.
+    """
+    height, width = maps.shape[2:]
+    column = (points[..., 0] * width).long().clamp(max=width - 1)
+    row = (points[..., 1] * height).long().clamp(max=height - 1)
+    places = (row * width + column)[:, None].expand(-1, maps.shape[1], -1)
+    return maps.flatten(2).gather(2, places)[:, :, None]
+
+
+def label_entropy(logits: Tensor, labels: Tensor) -> Tensor:
+    """Cross entropy of kinds of pictures.
+
+    Args:
+        logits: (N, K).
+        labels: (N,) int64 true kinds, -1 where it is not known.
+
+    Returns:
+        Mean over pictures, those of unknown kind as 0; in nats.
+    """
+    return F.cross_entropy(
+        at_least_float32(logits), labels, ignore_index=-1, reduction="none"
+    ).mean()
+
+
+def rgb_of(lightness: Tensor, ab: Tensor) -> Tensor:
+    """The picture that a color makes, through which gradients go.
+
+    Args:
+        lightness: (N, 1, H, W) L* in 0..100.
+        ab: (N, 2, h, w) a*b*, resized to the grid of `lightness` if need be.
+
+    Returns:
+        (N, 3, H, W) gamma-coded R'G'B', at least 0, above 1 where it is out of gamut; at least
+        float32.
+    """
+    ab = to_grid(ab, lightness)
+    return lab_to_rgb(torch.cat((lightness.to(ab.dtype), ab), 1))
 
 
 def inside_boxes(distances: Tensor, rois: Rois) -> Tensor:

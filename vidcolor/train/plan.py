@@ -13,13 +13,17 @@ lr = 5e-4
 [fusion.fit]                # over the settings above, for this phase only
 lr = 5e-5
 ```
+
+A phase may come more than once, under its name and a number: `full-2` has the settings of `[full]`
+and over them those of `[full-2]`. From the first `critic` on, phases with a critic go on with that
+of the one before.
 """
 
 from __future__ import annotations
 
 import difflib
 import typing
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,12 +36,17 @@ from vidcolor.train.phases import PhaseName
 __all__ = ["flags", "plan"]
 
 _PHASES: tuple[str, ...] = typing.get_args(PhaseName)
+_TIMES = 9  # most often that a phase can come
+_ENDS = ("start_from", "start_critic", "folder")
+_NAMES: tuple[str, ...] = tuple(
+    phase if time == 1 else f"{phase}-{time}" for phase in _PHASES for time in range(1, _TIMES + 1)
+)
 
 
 def flags() -> dict[str, Leaf]:
     """All settings by dotted name: those of every phase, and of each (`fusion.fit.lr`)."""
     own = list(leaves(TrainConfig))
-    inner = [replace(leaf, path=(phase, *leaf.path)) for phase in _PHASES for leaf in own]
+    inner = [replace(leaf, path=(name, *leaf.path)) for name in _NAMES for leaf in own]
     return {leaf.name: leaf for leaf in own + inner}
 
 
@@ -56,14 +65,14 @@ def plan(
         data: Tables of the file.
         over: Of flags; they win over the tables of phases too.
         where: Start of the path in error messages.
-        only: Just this phase.
+        only: Just this phase, by its name in `phases`.
 
     Raises:
         ConfigError: If a setting is unknown or out of range, or there is no such phase.
     """
     over = over or {}
     if "phases" not in data:
-        stray = [phase for phase in _PHASES if phase in data or phase in over]
+        stray = [name for name in _NAMES if name in data or name in over]
         if stray:
             raise ConfigError(f"{where}.{stray[0]}: is for files with phases = [...]")
         config = load(TrainConfig, merge(data, over), where)
@@ -72,53 +81,71 @@ def plan(
         return [config]
     phases = _phases(data["phases"], where)
     for layer in (data, over):
-        for phase in _PHASES:
-            if phase in layer and phase not in phases:
-                raise ConfigError(f"{where}.{phase}: phases = {phases} does not have it")
+        for name in _NAMES:
+            if name in layer and name not in phases:
+                raise ConfigError(f"{where}.{name}: phases = {phases} does not have it")
     if only is not None and only not in phases:
         raise ConfigError(f"{where}: no phase {only!r} in phases = {phases}")
     runs: list[TrainConfig] = []
-    for phase in phases:
-        before = runs[-1] if runs else None
-        runs.append(_run(phase, before, data, over, where))
-    return [run for run in runs if only in (None, run.phase.name)]
+    for name in phases:
+        runs.append(_run(name, runs, data, over, where))
+    return [run for name, run in zip(phases, runs, strict=True) if only in (None, name)]
 
 
 def _phases(names: Any, where: str) -> list[str]:
     if not isinstance(names, list) or not names or len(set(map(str, names))) < len(names):
         raise ConfigError(f"{where}.phases: expected a list of different phases, got {names!r}")
     for name in names:
-        if name not in _PHASES:
-            near = difflib.get_close_matches(str(name), _PHASES, 1)
+        if name not in _NAMES:
+            near = difflib.get_close_matches(str(name), _NAMES, 1)
             hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(_PHASES)}"
             raise ConfigError(f"{where}.phases: unknown phase {name!r}; {hint}")
     return names
 
 
 def _run(
-    phase: str,
-    before: TrainConfig | None,
+    name: str,
+    before: Sequence[TrainConfig],
     data: Mapping[str, Any],
     over: Mapping[str, Any],
     where: str,
 ) -> TrainConfig:
     shared, flagged = (
-        {key: value for key, value in layer.items() if key not in (*_PHASES, "phases")}
+        {key: value for key, value in layer.items() if key not in (*_NAMES, "phases")}
         for layer in (data, over)
     )
-    file_table, flag_table = _table(data, phase, where), _table(over, phase, where)
+    phase = name.partition("-")[0]
+    file_table, flag_table = _table(data, name, where), _table(over, name, where)
+    if name != phase:
+        shared = merge(shared, _without_ends(_table(data, phase, where)))
+        flagged = merge(flagged, _without_ends(_table(over, phase, where)))
     settings = merge(merge(merge(shared, file_table), flagged), flag_table)
     own = merge(file_table, flag_table)
-    given = {section: _table(own, section, f"{where}.{phase}") for section in ("run", "phase")}
+    given = {section: _table(own, section, f"{where}.{name}") for section in ("run", "phase")}
     if given["phase"].get("name", phase) != phase:
-        raise ConfigError(f"{where}.{phase}.phase.name: is {phase!r} by the table's name")
+        raise ConfigError(f"{where}.{name}.phase.name: is {phase!r} by the table's name")
     found: dict[str, Any] = {"phase": {"name": phase}}
     base = _table(merge(shared, flagged), "run", where).get("folder")
     if "folder" not in given["run"] and isinstance(base, str):
-        found["run"] = {"folder": str(Path(base) / phase)}
-    if before is not None and "start_from" not in given["phase"]:
-        found["phase"]["start_from"] = before.run.folder
-    return load(TrainConfig, merge(settings, found), f"{where} [{phase}]")
+        found["run"] = {"folder": str(Path(base) / name)}
+    if before and "start_from" not in given["phase"]:
+        found["phase"]["start_from"] = before[-1].run.folder
+    run = load(TrainConfig, merge(settings, found), f"{where} [{name}]")
+    taught = [one.phase.name == "critic" for one in before]
+    if run.phase.plays and any(taught) and "start_critic" not in given["phase"]:
+        last = [one for one in before[taught.index(True) :] if one.phase.plays][-1]
+        run = replace(run, phase=replace(run.phase, start_critic=last.run.folder))
+    return run
+
+
+def _without_ends(table: Mapping[str, Any]) -> dict[str, Any]:
+    """Settings of a phase but for where it begins and where it goes: those are of one run only."""
+    return {
+        section: {key: value for key, value in values.items() if key not in _ENDS}
+        if isinstance(values, Mapping)
+        else values
+        for section, values in table.items()
+    }
 
 
 def _table(data: Mapping[str, Any], key: str, where: str) -> Mapping[str, Any]:

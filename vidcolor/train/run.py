@@ -22,12 +22,14 @@ from vidcolor.schema import to_dict
 from vidcolor.train.config import CardConfig, ModelConfig, RunConfig, TrainConfig
 from vidcolor.train.data.batch import Batch
 from vidcolor.train.data.batches import TrainBatches
+from vidcolor.train.data.labels import Labels, read_labels
 from vidcolor.train.loop.distributed import World, join, same_everywhere, world_of_environment
 from vidcolor.train.loop.fit import FitState, fit
-from vidcolor.train.loop.folder import LAST, RunFolder, weights_of
+from vidcolor.train.loop.folder import LAST, RunFolder, critic_of, weights_of
 from vidcolor.train.loop.keeper import Keeper, Progress
-from vidcolor.train.phases import ColorPhase, make_phase, start
+from vidcolor.train.phases import ColorPhase, make_phase
 from vidcolor.train.prior import class_weights
+from vidcolor.train.start import start, start_critic
 
 __all__ = ["CardConfig", "ModelConfig", "Progress", "RunConfig", "TrainConfig", "export", "train"]
 
@@ -68,17 +70,18 @@ def train(
             _log.info("%s: done, %d steps", folder.path, step)
         return
     pictures = Pictures(config.data.train)
-    phase, weights = _phase(config, device, pictures, saved)
+    labels = read_labels(pictures, config.data.labels) if config.data.labels else None
+    phase, weights = _phase(config, device, pictures, saved, labels)
     state = FitState(phase, config.fit, world)
-    history: dict[str, Any] = {}
+    history: dict[str, Any] = {"labels": _kinds(config, labels, saved)}
     if saved is not None:
         state.load_state_dict(saved)
-        history = {key: saved[key] for key in ("best", "seconds") if key in saved}
+        history |= {key: saved[key] for key in ("best", "seconds") if key in saved}
     del saved  # as large as all that learns
     if world.first and (step or config.phase.start_from):
         begin = f"from step {step}" if step else f"from {weights_of(config.phase.start_from)}"
         _log.info("%s: goes on %s, up to step %d", folder.path, begin, config.fit.steps)
-    batches = _batches(config, pictures, phase, world, step)
+    batches = _batches(config, pictures, phase, world, step, labels)
     keeper = Keeper(config, folder, state, history, weights) if world.first else None
     steps = fit(state, batches, config.fit, seed=config.data.seed, stop=stop)
     try:
@@ -90,8 +93,25 @@ def train(
             keeper.close()
 
 
+def _kinds(
+    config: TrainConfig, labels: Labels | None, saved: dict[str, Any] | None
+) -> tuple[str, ...]:
+    """Names of the kinds of pictures that the network knows, from before if it learns none now."""
+    if labels is not None:
+        return labels.names
+    if saved is not None:
+        return tuple(saved.get("labels", ()))
+    if not config.phase.start_from:
+        return ()
+    return tuple(read_card(weights_of(config.phase.start_from)).get("labels", ()))
+
+
 def _phase(
-    config: TrainConfig, device: torch.device, pictures: Pictures, saved: dict[str, Any] | None
+    config: TrainConfig,
+    device: torch.device,
+    pictures: Pictures,
+    saved: dict[str, Any] | None,
+    labels: Labels | None,
 ) -> tuple[ColorPhase, Tensor | None]:
     """What learns, a function of seed and settings at first; and what each color class weighs."""
     with torch.random.fork_rng([]):
@@ -105,17 +125,28 @@ def _phase(
             elif centers is not None:
                 weights = class_weights(pictures, centers, config.phase.rebalance)
         spec = model_spec(config.model.name)
-        phase = make_phase(config.phase, model, spec, min(config.data.sizes), weights)
+        kinds = 0 if labels is None else len(labels.names)
+        phase = make_phase(config.phase, model, spec, min(config.data.sizes), weights, kinds)
     if saved is None and config.phase.start_from:
         begin = weights_of(config.phase.start_from)
         start(model, config.model.name, config.phase.name, begin)
+    if saved is None and config.phase.start_critic and phase.adversary is not None:
+        folder = config.phase.start_critic
+        start_critic(phase.adversary.critic, critic_of(folder), folder)
+    if phase.features is not None:
+        phase.features.to(device)
     layout = torch.channels_last if config.fit.channels_last else torch.contiguous_format
     model.to(device).to(memory_format=layout)
     return phase, weights
 
 
 def _batches(
-    config: TrainConfig, pictures: Pictures, phase: ColorPhase, world: World, step: int
+    config: TrainConfig,
+    pictures: Pictures,
+    phase: ColorPhase,
+    world: World,
+    step: int,
+    labels: Labels | None,
 ) -> Iterator[Batch]:
     data = TrainBatches(
         pictures,
@@ -125,6 +156,8 @@ def _batches(
         stride=model_spec(config.model.name).stride,
         part=(world.rank, world.size),
         pair=config.phase.temporal > 0,
+        labels=None if labels is None else labels.numbers,
+        points=config.phase.points,
     )
     loader = DataLoader(
         data,

@@ -40,6 +40,9 @@ class Batch:
         rois: Instances of the pictures, for the fusion phase; boxes in pixels of `lightness`.
         hints: Given colors on the grid of `lightness`, for networks that take them.
         pair: The same scenes a moment later, for the temporal loss.
+        labels: (N,) int64 kinds of the pictures (`data.labels`), -1 where not known.
+        points: (N, P, 2) float32 x and y in parts of the width and height, 0..1: where alone the
+            network is to answer; centers of cells of `ab`.
     """
 
     lightness: Tensor
@@ -47,6 +50,8 @@ class Batch:
     rois: Rois | None = None
     hints: Hints | None = None
     pair: Pair | None = None
+    labels: Tensor | None = None
+    points: Tensor | None = None
 
     def __post_init__(self) -> None:
         n = len(self.lightness)
@@ -54,6 +59,12 @@ class Batch:
             raise ValueError(f"lightness must be (N, 1, S, S), not {tuple(self.lightness.shape)}")
         if self.ab.ndim != 4 or tuple(self.ab.shape[:2]) != (n, 2):
             raise ValueError(f"ab must be ({n}, 2, h, w), not {tuple(self.ab.shape)}")
+        if self.labels is not None and tuple(self.labels.shape) != (n,):
+            raise ValueError(f"labels must be ({n},), not {tuple(self.labels.shape)}")
+        if self.points is not None and (
+            self.points.ndim != 3 or len(self.points) != n or self.points.shape[2] != 2
+        ):
+            raise ValueError(f"points must be ({n}, P, 2), not {tuple(self.points.shape)}")
 
     def __len__(self) -> int:
         return len(self.lightness)
@@ -66,6 +77,8 @@ class Batch:
             None if self.rois is None else self.rois.to(device),
             None if self.hints is None else self.hints.to(device),
             None if self.pair is None else Pair(*(t.to(device) for t in _tensors(self.pair))),
+            None if self.labels is None else self.labels.to(device),
+            None if self.points is None else self.points.to(device),
         )
 
     def __getitem__(self, part: slice) -> Batch:
@@ -89,6 +102,8 @@ class Batch:
             rois=rois,
             hints=None if self.hints is None else Hints(self.hints.ab[part], self.hints.mask[part]),
             pair=None if self.pair is None else Pair(*(t[part] for t in _tensors(self.pair))),
+            labels=None if self.labels is None else self.labels[part],
+            points=None if self.points is None else self.points[part],
         )
 
 

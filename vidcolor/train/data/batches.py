@@ -44,6 +44,8 @@ class TrainBatches(Dataset[Batch]):
         stride: Pixels of the input to a cell of `Batch.ab`; see `ModelSpec.stride`.
         part: Number of this process and how many there are; each gets an equal slice.
         pair: Give `Batch.pair`: the later frame of the shard, or the still moved.
+        labels: Kind of each picture, for `Batch.labels`.
+        points: Give so many `Batch.points` a picture.
 
     Raises:
         ConfigError: If the batch cannot be divided, or no picture has instances.
@@ -59,6 +61,8 @@ class TrainBatches(Dataset[Batch]):
         stride: int = 4,
         part: tuple[int, int] = (0, 1),
         pair: bool = False,
+        labels: Sequence[int] | None = None,
+        points: int = 0,
     ) -> None:
         rank, world = part
         if config.batch_size % world:
@@ -68,7 +72,7 @@ class TrainBatches(Dataset[Batch]):
         self.config = config
         share = config.batch_size // world
         self._slots = range(rank * share, (rank + 1) * share)
-        self._sampler = Sampler(pictures, config, film, view, stride, pair)
+        self._sampler = Sampler(pictures, config, film, view, stride, pair, labels, points)
         self._usable = [n for n in range(len(pictures)) if self._sampler.usable(n)]
         if not self._usable:
             raise ConfigError(
@@ -124,12 +128,16 @@ class TrainBatches(Dataset[Batch]):
 def _batch(samples: list[Sample]) -> Batch:
     hints = [sample.hints for sample in samples if sample.hints is not None]
     pairs = [sample.pair for sample in samples if sample.pair is not None]
+    labels = [sample.label for sample in samples if sample.label is not None]
+    points = [sample.points for sample in samples if sample.points is not None]
     return Batch(
         _stack([sample.lightness[None] for sample in samples]),
         _stack([sample.ab for sample in samples]),
         _rois(samples),
         Hints(*(_stack(arrays) for arrays in zip(*hints, strict=True))) if hints else None,
         Pair(*(_stack(arrays) for arrays in zip(*pairs, strict=True))) if pairs else None,
+        torch.tensor(labels, dtype=torch.int64) if labels else None,
+        _stack(points) if points else None,
     )
 
 

@@ -20,9 +20,11 @@ class DataConfig:
     Attributes:
         train: Shell patterns of tar shards with pictures to train on.
         val: Shell patterns of tar shards to measure on.
-        sizes: Sides of the square crops; each step draws one.
+        sizes: Sides of the square crops, multiples of what the network needs; each step draws one.
         batch_size: Pictures of a step, over all processes.
         smallest_crop: Smallest part of the short side that a crop shows.
+        largest_crop: Largest part; where both are 224/256, crops are of 224 pixels of pictures
+            whose short side is 256.
         squash: Crops have the picture's aspect and are squashed to squares, as the published
             training of InstColor does (with smallest_crop = 1), instead of being square.
         color_range: Extent of a* plus that of b* that a sample must have; grayer ones are left
@@ -37,6 +39,9 @@ class DataConfig:
         without_boxes: Show also pictures in which nothing was found when fusion is learned.
         crop: Side of the close-ups that fusion gets.
         hints: Part of pictures with simulated hints of a person; for networks that take them.
+        labels: What says of what kind each training picture is, for networks that learn that
+            beside color: "folder" is the folder of its name in its shard; else a CSV file with
+            the columns name and category. Empty: nobody.
         seed: Seed of order, crops and degradation.
         workers: Processes that prepare batches, for each process that trains.
         motion: Made motion of stills, for the temporal loss.
@@ -47,6 +52,7 @@ class DataConfig:
     sizes: tuple[int, ...] = (128,)
     batch_size: int = 64
     smallest_crop: float = 0.5
+    largest_crop: float = 1.0
     squash: bool = False
     color_range: float = 0.0
     box_score: float = 0.5
@@ -57,6 +63,7 @@ class DataConfig:
     without_boxes: bool = True
     crop: int = 128
     hints: float = 0.0
+    labels: str = ""
     seed: int = 0
     workers: int = 1
     motion: MotionConfig = field(default_factory=MotionConfig)
@@ -64,10 +71,15 @@ class DataConfig:
     def __post_init__(self) -> None:
         if not 0 < self.smallest_crop <= 1:
             raise ConfigError(f"smallest_crop must be in (0, 1], not {self.smallest_crop}")
-        if not self.sizes or any(size < 32 or size % 32 for size in self.sizes):
-            raise ConfigError(f"sizes must be multiples of 32, not {self.sizes}")
-        if self.crop < 32 or self.crop % 32:
-            raise ConfigError(f"crop must be a multiple of 32, not {self.crop}")
+        if not self.smallest_crop <= self.largest_crop <= 1:
+            raise ConfigError(
+                f"largest_crop must be from smallest_crop ({self.smallest_crop}) to 1, not "
+                f"{self.largest_crop}"
+            )
+        if not self.sizes or any(size < 32 or size % 8 for size in self.sizes):
+            raise ConfigError(f"sizes must be multiples of 8 from 32 on, not {self.sizes}")
+        if self.crop < 32 or self.crop % 8:
+            raise ConfigError(f"crop must be a multiple of 8 from 32 on, not {self.crop}")
         for name in ("batch_size", "boxes_max", "smallest_box_px"):
             if getattr(self, name) < 1:
                 raise ConfigError(f"{name} must be at least 1, not {getattr(self, name)}")

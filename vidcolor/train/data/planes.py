@@ -70,4 +70,5 @@ def film_at(film: DegradeConfig, scale: float) -> DegradeConfig:
         blur_px=film.blur_px * scale,
         interlace_px=film.interlace_px * scale,
         grain_strength=film.grain_strength * scale,
+        speckle_strength=film.speckle_strength * scale,
     )

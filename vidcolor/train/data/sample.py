@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,7 +32,7 @@ Floats = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
 
 # what random numbers are for; part of their seed, so that one does not disturb another
-_SAMPLE, _HINTS, _MOTION = 2, 3, 4
+_SAMPLE, _HINTS, _MOTION, _POINTS = 2, 3, 4, 5
 _FINEST = 2.0  # pictures with close-ups are made at up to so many times the training size
 
 
@@ -46,6 +47,8 @@ class Sample:
         boxes: (K, 4) where they lie, in pixels of `lightness`.
         hints: (2, S, S) a*b* and (1, S, S) mask.
         pair: (1, S, S) later L*, (2, h, w) motion, (1, h, w) where it is known.
+        label: Kind of the picture, -1 if it is not known; None if nobody asks.
+        points: (P, 2) where the network is to answer, or None for everywhere.
     """
 
     lightness: Floats
@@ -54,6 +57,8 @@ class Sample:
     boxes: Floats | None = None
     hints: tuple[Floats, Floats] | None = None
     pair: tuple[Floats, Floats, Floats] | None = None
+    label: int | None = None
+    points: Floats | None = None
 
 
 class Sampler:
@@ -67,6 +72,8 @@ class Sampler:
         view: View,
         stride: int,
         pair: bool,
+        labels: Sequence[int] | None = None,
+        points: int = 0,
     ) -> None:
         self.pictures = pictures
         self.config = config
@@ -74,6 +81,8 @@ class Sampler:
         self.view = view
         self.stride = stride
         self.pair = pair
+        self.labels = labels
+        self.points = points
 
     def usable(self, number: int) -> bool:
         """Whether picture `number` has what the view shows."""
@@ -131,6 +140,8 @@ class Sampler:
             boxes,
             self._hints(ab, key),
             pair,
+            None if self.labels is None else self.labels[number],
+            self._points(size // self.stride, key),
         )
 
     def _rng(self, purpose: int, key: tuple[int, ...]) -> np.random.Generator:
@@ -153,7 +164,7 @@ class Sampler:
         """What is shown of a picture of `size`, and the boxes in it for the view "instances"."""
         config = self.config
         if self.view == "whole":
-            return crop_window(size, config.smallest_crop, config.squash, rng), None
+            return self._crop(size, rng), None
         found = self._found(number, size)
         if self.view == "instance":
             boxes = random_boxes(size, 1, rng) if found is None else found
@@ -161,7 +172,7 @@ class Sampler:
                 return None, None
             box = boxes[int(rng.integers(len(boxes)))]
             return box_window(box, config.box_jitter, size, rng), None
-        window = crop_window(size, config.smallest_crop, config.squash, rng)
+        window = self._crop(size, rng)
         if found is None:
             boxes = random_boxes((window.height, window.width), config.random_boxes, rng)
             return window, boxes + np.array((window.left, window.top) * 2, np.float32)
@@ -172,6 +183,10 @@ class Sampler:
             seen = visible(found, window, config.smallest_box_px)
             seen[anchor] = True
         return window, found[seen][: config.boxes_max]
+
+    def _crop(self, size: tuple[int, int], rng: np.random.Generator) -> Window:
+        config = self.config
+        return crop_window(size, config.smallest_crop, config.squash, rng, config.largest_crop)
 
     def _is_gray(self, ab: Floats) -> bool:
         if not self.config.color_range:
@@ -186,6 +201,13 @@ class Sampler:
         if rng.random() < self.config.hints:
             return simulate_hints(ab, rng)
         return np.zeros((2, *ab.shape[:2]), np.float32), np.zeros((1, *ab.shape[:2]), np.float32)
+
+    def _points(self, cells: int, key: tuple[int, ...]) -> Floats | None:
+        """Centers of cells of the color grid, drawn alike from all."""
+        if not self.points:
+            return None
+        drawn = self._rng(_POINTS, key).integers(cells, size=(self.points, 2))
+        return ((drawn + 0.5) / cells).astype(np.float32)
 
     def _later(
         self,

@@ -82,7 +82,11 @@ def resized(picture: npt.NDArray[np.uint8], size: tuple[int, int]) -> Bytes:
 
 
 def crop_window(
-    size: tuple[int, int], smallest: float, squash: bool, rng: np.random.Generator
+    size: tuple[int, int],
+    smallest: float,
+    squash: bool,
+    rng: np.random.Generator,
+    largest: float = 1.0,
 ) -> Window:
     """A random part of a picture.
 
@@ -91,8 +95,9 @@ def crop_window(
         smallest: Least part of the short side that is shown.
         squash: Show the picture's aspect squashed to a square, else a square.
         rng: Source of all randomness.
+        largest: Most of the short side that is shown.
     """
-    share = rng.uniform(smallest, 1)
+    share = rng.uniform(smallest, largest)
     shown = size if squash else (min(size), min(size))
     height, width = (max(1, round(side * share)) for side in shown)
     top = int(rng.integers(size[0] - height + 1))

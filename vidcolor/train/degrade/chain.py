@@ -10,6 +10,7 @@ from vidcolor.train.degrade.develop import blur, grain, tone
 from vidcolor.train.degrade.dust import dust
 from vidcolor.train.degrade.flicker import flicker
 from vidcolor.train.degrade.scratches import scratches
+from vidcolor.train.degrade.speckle import speckle
 from vidcolor.train.degrade.stock import grays_of
 from vidcolor.train.degrade.video import compression, interlace
 
@@ -36,7 +37,8 @@ def degrade_pair(
     """Two frames of a shot as one film might have kept them.
 
     Stock, tone, softness, scratches, motion between fields and coding are those of the film and the
-    same in both; grain, dust and flicker are drawn for each frame, of one kind and strength.
+    same in both; grain, dust, flicker and speckle are drawn for each frame, of one kind and
+    strength.
 
     Args:
         rgb: (H, W, 3) float32 gamma-coded sRGB in 0..1.
@@ -76,4 +78,6 @@ def _degraded(frames: list[Image], config: DegradeConfig, rng: np.random.Generat
         grays = dust(grays, config.dust_strength, rng)
     if config.compression and rng.random() < config.compression:
         grays = compression(grays, config.compression_quality, rng)
+    if config.speckle and rng.random() < config.speckle:
+        grays = speckle(grays, config.speckle_strength, rng)
     return [np.ascontiguousarray(gray, dtype=np.float32) for gray in grays]

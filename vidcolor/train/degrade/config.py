@@ -18,6 +18,7 @@ EFFECTS = {
     "scratches": "scratch_strength",
     "dust": "dust_strength",
     "compression": "compression_quality",
+    "speckle": "speckle_strength",
 }
 """The names of shares and of strengths (stock has none), in the order of the effects."""
 
@@ -47,6 +48,8 @@ class DegradeConfig:
         interlace_px: Largest motion between the fields, in pixels of the training size.
         compression: Part with blocks and ringing of JPEG or MPEG.
         compression_quality: Lowest JPEG quality, 1 to 90; the highest drawn is 90.
+        speckle: Part with noise on 0.1 to 40 % of its pixels.
+        speckle_strength: Most that such a pixel is lighter or darker, in parts of white.
     """
 
     stock: float = 0.4
@@ -66,6 +69,8 @@ class DegradeConfig:
     interlace_px: float = 3.0
     compression: float = 0.05
     compression_quality: int = 15
+    speckle: float = 0.0
+    speckle_strength: float = 30 / 255
 
     def __post_init__(self) -> None:
         for name in EFFECTS:

@@ -23,7 +23,11 @@ def numbers(scores: Scores) -> dict[str, float]:
 
 
 def card_of(
-    config: TrainConfig, step: int, seconds: float, measured: Mapping[str, float] | None
+    config: TrainConfig,
+    step: int,
+    seconds: float,
+    measured: Mapping[str, float] | None,
+    labels: Sequence[str] = (),
 ) -> dict[str, Any]:
     """What goes into a weight file.
 
@@ -32,7 +36,9 @@ def card_of(
         step: Steps done.
         seconds: That they took, measurements included.
         measured: Scores of these weights, as `numbers` gives them, and of which step.
+        labels: Names of the kinds of pictures that the network tells apart, by their numbers.
     """
+    known = {"labels": list(labels)} if labels else {}
     return {
         **to_dict(config.card),
         "phase": config.phase.name,
@@ -42,6 +48,7 @@ def card_of(
         "hours": round(seconds / 3600, 2),
         "config": to_toml(config),
         "validation": {} if measured is None else {**measured, "short_side": config.run.val_side},
+        **known,
     }
 
 

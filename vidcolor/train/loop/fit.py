@@ -24,6 +24,8 @@ from vidcolor.train.loop.state import FitState, Phase
 
 __all__ = ["DivergenceError", "FitConfig", "FitState", "Phase", "Report", "fit"]
 
+_CRITIC = "critic_"  # before the names of its losses
+
 
 class DivergenceError(VidcolorError, FloatingPointError):
     """Training has left the range of numbers."""
@@ -36,7 +38,7 @@ class Report:
     Attributes:
         step: Steps done.
         losses: By name, of this step's whole batch.
-        lr: Learning rate.
+        lr: Learning rate; the critic's, where only that learns.
         grad_norm: Norm of the gradient before clipping.
         skipped: Losses or gradient were not finite and nothing was learned.
         halted: The last one, since some process was asked to stop.
@@ -76,7 +78,7 @@ class _Step:
         self.config = config
         self.seed = seed
         self.losses: nn.Module = _Losses(state.phase)
-        if state.world.size > 1:
+        if state.world.size > 1 and state.optimizer is not None:
             self.losses = DistributedDataParallel(self.losses)
 
     def __call__(self, batch: Batch, stop: bool) -> Report:
@@ -92,11 +94,16 @@ class _Step:
             own = torch.stack([*losses.values(), norm])
             signs = own.new_tensor([not bool(own.isfinite().all()), stop])
             bad, halt, *values = mean_of(torch.cat((signs, own[:-1])), state.world).tolist()
+            named = dict(zip(losses, values, strict=True))
             # in float16 the scale of the loss is found by going too far
-            overflow = not bool(norm.isfinite()) and state.scaler.get_scale() > 1
-            finish(learned=not bad, excused=overflow)
-        named = dict(zip(losses, values, strict=True))
-        lr = config.lr * factor
+            overflow = state.turn != "critic" and not bool(norm.isfinite())
+            verdict = sum(value for name, value in named.items() if name.startswith(_CRITIC))
+            finish(
+                learned=not bad,
+                excused=overflow and state.scaler.get_scale() > 1,
+                verdict=verdict,
+            )
+        lr = (config.critic_lr if state.optimizer is None else config.lr) * factor
         return Report(state.step, named, lr, float(norm), bool(bad), bool(halt))
 
     def _gradients(self, batch: Batch) -> dict[str, Tensor]:
@@ -106,17 +113,30 @@ class _Step:
         count, parts = len(batch), min(self.config.accumulate, len(batch))
         edges = [count * i // parts for i in range(parts + 1)]
         totals: dict[str, Tensor] = {}
+        turn = state.turn
         for i in range(parts):
             part = batch[edges[i] : edges[i + 1]]
             share = len(part) / count
-            losses, pred = self._learn(part, share, last=i + 1 == parts)
-            losses |= self._criticize(part, pred, share)
+            losses: dict[str, Tensor] = {}
+            if turn == "critic":
+                pred = self._look(part)
+            else:
+                losses, pred = self._learn(part, share, last=i + 1 == parts)
+            if turn != "network":
+                losses |= self._criticize(part, pred, share)
             for name, value in losses.items():
                 value = share * value.detach().float()
                 totals[name] = totals[name] + value if name in totals else value
-        if state.critic is not None:
+        if state.critic is not None and turn != "network":
             average_gradients(state.critic.parameters(), state.world)
         return totals
+
+    @torch.no_grad()
+    def _look(self, part: Batch) -> Tensor:
+        """The network's colors, of which it learns nothing."""
+        state = self.state
+        with torch.autocast(state.device.type, state.dtype, enabled=state.half):
+            return state.phase.colors(part).float()
 
     def _learn(self, part: Batch, share: float, last: bool) -> tuple[dict[str, Tensor], Tensor]:
         state = self.state
@@ -133,26 +153,29 @@ class _Step:
     def _criticize(self, part: Batch, pred: Tensor, share: float) -> dict[str, Tensor]:
         """The critic learns to tell what was predicted from what is true."""
         adversary = self.state.phase.adversary
-        if adversary is None:
-            return {}
+        assert adversary is not None
         # its loss is not scaled, so float16 is not for it
         bfloat16 = self.state.dtype is torch.bfloat16
         with torch.autocast(self.state.device.type, torch.bfloat16, enabled=bfloat16):
             losses = adversary.critic_losses(part.lightness, pred, part.ab)
         loss = share * torch.stack(list(losses.values())).sum()
         loss.backward()  # type: ignore[no-untyped-call]  # torch
-        return {f"critic_{name}": value for name, value in losses.items()}
+        return {f"{_CRITIC}{name}": value for name, value in losses.items()}
 
     def _norm(self) -> Tensor:
-        """Norm of the gradient, which is clipped; not finite if the critic's is not."""
+        """Norm of the gradient, which is clipped; not finite if the critic's is not.
+
+        Where only the critic learns it is the critic's, which is never clipped.
+        """
         state = self.state
-        state.scaler.unscale_(state.optimizer)
-        learning = [p for group in state.optimizer.param_groups for p in group["params"]]
-        norm = nn.utils.clip_grad_norm_(learning, self.config.clip or math.inf)
-        if state.critic is not None:
-            critic = nn.utils.clip_grad_norm_(state.critic.parameters(), math.inf)
-            norm = torch.where(critic.isfinite(), norm, critic)
-        return norm
+        norms = []
+        if state.optimizer is not None and state.turn != "critic":
+            state.scaler.unscale_(state.optimizer)
+            learning = [p for group in state.optimizer.param_groups for p in group["params"]]
+            norms.append(nn.utils.clip_grad_norm_(learning, self.config.clip or math.inf))
+        if state.critic is not None and state.turn != "network":
+            norms.append(nn.utils.clip_grad_norm_(state.critic.parameters(), math.inf))
+        return torch.where(norms[-1].isfinite(), norms[0], norms[-1])
 
 
 @contextlib.contextmanager

@@ -5,7 +5,8 @@ config.toml         all settings
 run.json            versions, device and processes of each start
 last.pt             training state: the run goes on from here
 last.safetensors    the running mean of the weights, half precision, with a model card inside
-best.safetensors    the same of the measurement with the highest gain
+best.safetensors    the same of the measurement with the highest gain (or the latest, `run.best`)
+step-N.safetensors  the same of every measurement, if asked for (`run.keep`)
 card.md             the model card, to be read
 log.jsonl           a line every so many steps
 samples/            gray, colored and true, side by side, at each measurement
@@ -37,7 +38,7 @@ from vidcolor.schema import load, read_toml, to_toml
 from vidcolor.train.config import TrainConfig, differences
 from vidcolor.train.loop.checkpoint import read_state, write_state, write_text
 
-__all__ = ["BEST", "LAST", "RunFolder", "weights_of"]
+__all__ = ["BEST", "LAST", "RunFolder", "critic_of", "weights_of"]
 
 BEST = "best.safetensors"
 LAST = "last.safetensors"
@@ -58,6 +59,24 @@ def weights_of(start: str) -> str:
         if (folder / name).is_file():
             return str(folder / name)
     raise WeightsError(f"{folder}: has neither {BEST} nor {LAST}; train that run first")
+
+
+def critic_of(start: str) -> dict[str, Any]:
+    """The critic of the run in the folder to which `phase.start_critic` points.
+
+    Raises:
+        WeightsError: If that run has saved no state, or has no critic.
+    """
+    path = Path(start).expanduser() / _STATE
+    if not path.is_file():
+        raise WeightsError(f"phase.start_critic {start}: has no {_STATE}; train that run first")
+    critic = read_state(path).get("critic")
+    if critic is None:
+        raise WeightsError(
+            f"phase.start_critic {start}: that run has no critic; name one with "
+            "phase.adversarial, or of the phase critic"
+        )
+    return dict(critic)
 
 
 class RunFolder:

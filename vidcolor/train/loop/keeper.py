@@ -19,7 +19,7 @@ from vidcolor.train.loop.card import card_of, card_page, numbers
 from vidcolor.train.loop.fit import FitState, Report
 from vidcolor.train.loop.folder import BEST, LAST, RunFolder
 from vidcolor.train.loop.watch import Watch
-from vidcolor.train.phases import complete
+from vidcolor.train.start import complete
 from vidcolor.train.validate import Scores
 
 __all__ = ["Keeper", "Progress"]
@@ -49,7 +49,8 @@ class Keeper:
         config: Of the run.
         folder: Its folder.
         state: What learns.
-        history: Best scores so far and seconds, of the state that the run goes on from.
+        history: Best scores so far and seconds, of the state that the run goes on from; names of
+            the kinds of pictures that the network knows.
         weights: Of the color classes.
     """
 
@@ -65,12 +66,14 @@ class Keeper:
         self._folder = folder
         self._state = state
         self._weights = weights
+        self._labels: tuple[str, ...] = tuple(history.get("labels", ()))
         self._best: dict[str, float] = dict(history.get("best", {}))
         self._seconds = float(history.get("seconds", 0.0))
         self._started = time.monotonic()
         self._saved_step = state.step
         spec = model_spec(config.model.name)
-        self._watch = Watch(config, spec) if config.data.val else None
+        measured = config.data.val and config.phase.name != "critic"  # the network stays there
+        self._watch = Watch(config, spec) if measured else None
         self._board: Board = NoBoard()
         if config.run.tensorboard:
             self._board = TensorBoard(folder.path / "tensorboard", state.step)
@@ -100,10 +103,13 @@ class Keeper:
         mean = self._state.mean.module
         scores = watch.scores(mean)
         found = numbers(scores)
-        better = not self._best or found["gain"] > self._best["gain"]
+        latest = self._config.run.best == "latest"
+        better = latest or not self._best or found["gain"] > self._best["gain"]
         if better:
             self._best = {**found, "step": step}
             self._write_weights(BEST, self._best)
+        if self._config.run.keep:
+            self._write_weights(f"step-{step:07}.safetensors", {**found, "step": step})
         for number, rgb in enumerate(watch.samples(mean)):
             self._folder.draw(f"step-{step:07}-{number}", rgb)
             self._board.picture(step, f"sample {number}", rgb)
@@ -125,7 +131,7 @@ class Keeper:
     def _write_weights(self, name: str, measured: dict[str, float] | None) -> dict[str, Any]:
         config = self._config
         model = _whole(self._state.mean.module, config)
-        card = card_of(config, self._state.step, self._elapsed(), measured)
+        card = card_of(config, self._state.step, self._elapsed(), measured, self._labels)
         settings = config.model.builder_settings()
         save_weights(self._folder.path / name, model, config.model.name, settings, card, half=True)
         return card
@@ -134,7 +140,12 @@ class Keeper:
         state, rows = self._state, self._folder.rows()
         measured = [row["val"] for row in rows if row["step"] == state.step and "val" in row]
         best = int(self._best.get("step", 0))
-        extra = {"best": self._best, "seconds": self._elapsed(), "class_weights": self._weights}
+        extra = {
+            "best": self._best,
+            "seconds": self._elapsed(),
+            "class_weights": self._weights,
+            "labels": list(self._labels),
+        }
         try:
             card = self._write_weights(
                 LAST, measured[0] | {"step": state.step} if measured else None

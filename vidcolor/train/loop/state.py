@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Iterator
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -16,18 +16,21 @@ from vidcolor.errors import ConfigError, WeightsError
 from vidcolor.train.adversary import Adversary
 from vidcolor.train.data.batch import Batch
 from vidcolor.train.loop.distributed import World, make_norms_global
-from vidcolor.train.loop.optimize import FitConfig, critic_optimizer, optimizer
+from vidcolor.train.loop.optimize import FitConfig, critic_optimizer, optimizer, shares
 
-__all__ = ["Finish", "FitState", "Phase"]
+__all__ = ["Finish", "FitState", "Phase", "Turn"]
 
 _log = logging.getLogger(__name__)
+
+Turn = Literal["network", "critic", "both"]
+"""Who learns in a step."""
 
 
 class Finish(Protocol):
     """See `FitState.undone_unless_finished`."""
 
-    def __call__(self, learned: bool, excused: bool) -> None:
-        """Take the step, or leave the batch out."""
+    def __call__(self, learned: bool, excused: bool, verdict: float = 0.0) -> None:
+        """Take the step, or leave the batch out; `verdict` is the critic's loss."""
         ...
 
 
@@ -50,7 +53,10 @@ class Phase(Protocol):
         ...
 
     def learns(self) -> Iterator[tuple[str, nn.Parameter]]:
-        """Names and tensors of what learns; all others have no gradient."""
+        """Names and tensors of what learns; all others have no gradient.
+
+        Nothing, where only the critic does.
+        """
         ...
 
     def train_mode(self) -> None:
@@ -59,6 +65,10 @@ class Phase(Protocol):
 
     def losses(self, batch: Batch) -> tuple[dict[str, Tensor], Tensor]:
         """Named losses, whose sum is minimized, and the predicted a*b*."""
+        ...
+
+    def colors(self, batch: Batch) -> Tensor:
+        """The predicted a*b* alone, for steps in which only the critic learns."""
         ...
 
 
@@ -77,6 +87,7 @@ class FitState:
         step: Steps done.
         skipped: Steps in which nothing was learned, since loss or gradient were not finite.
         bad: The last steps of that kind in a row.
+        sure: The critic has just become so sure that it is the network's turn.
         whole: Weights, moments and mean fit together: false only while they are being changed.
         mean: Running mean of the weights.
         dtype: Of convolutions.
@@ -91,6 +102,7 @@ class FitState:
         self.world = world or World()
         self.step = self.skipped = self.bad = 0
         self.whole = True
+        self.sure = False
         self.device = next(phase.model.parameters()).device
         self.dtype = choose_precision(config.precision, self.device)
         self.half = self.dtype is not torch.float32
@@ -100,7 +112,9 @@ class FitState:
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=scaled)
         self.critic = None if phase.adversary is None else phase.adversary.critic
         self._make_norms_global()
-        self.optimizer = optimizer((p for _, p in phase.learns()), config)
+        learning = list(phase.learns())
+        self.optimizer = optimizer(learning, config) if learning else None
+        self._shares = tuple(shares(config))
         self.critic_optimizer = None
         if self.critic is not None:
             self.critic.to(self.device)
@@ -123,17 +137,31 @@ class FitState:
         if self.world.first and any(norm.training for norm in norms):
             _log.info("batch norm takes the statistics of each process's part of a batch")
 
+    @property
+    def turn(self) -> Turn:
+        """Who learns in the next step."""
+        adversary = self.phase.adversary
+        if adversary is None:
+            return "network"
+        if self.optimizer is None:
+            return "critic"
+        if not adversary.until:
+            return "both"
+        return "network" if self.sure else "critic"
+
     def set_rates(self, lr: float, critic_lr: float) -> None:
         """Learning rates of the next step."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = lr
+        if self.optimizer is not None:
+            for group, share in zip(self.optimizer.param_groups, self._shares, strict=True):
+                group["lr"] = lr * share
         if self.critic_optimizer is not None:
             for group in self.critic_optimizer.param_groups:
                 group["lr"] = critic_lr
 
     def forget_gradients(self) -> None:
         """Of network and critic."""
-        self.optimizer.zero_grad(set_to_none=True)
+        if self.optimizer is not None:
+            self.optimizer.zero_grad(set_to_none=True)
         if self.critic_optimizer is not None:
             self.critic_optimizer.zero_grad(set_to_none=True)
 
@@ -143,26 +171,31 @@ class FitState:
 
         What it gives is called with `learned` when gradients are ready: true takes the step,
         false leaves the batch out, `excused` ones not being counted as bad. Without that call
-        (an error, an interrupt) all is as before.
+        (an error, an interrupt) all is as before. By the critic's loss, the `verdict`, it is known
+        whose turn comes next.
         """
         modules = [self.phase.model] if self.critic is None else [self.phase.model, self.critic]
         before = [(b, b.clone()) for module in modules for b in module.buffers()]
-        taken = False
+        taken, turn = False, self.turn
 
-        def finish(learned: bool, excused: bool) -> None:
+        def finish(learned: bool, excused: bool, verdict: float = 0.0) -> None:
             nonlocal taken
             self.whole = False
             if learned:
                 taken = True
-                self.scaler.step(self.optimizer)
-                if self.critic_optimizer is not None:
+                if self.optimizer is not None and turn != "critic":
+                    self.scaler.step(self.optimizer)
+                    self.mean.update_parameters(self.phase.model)
+                if self.critic_optimizer is not None and turn != "network":
                     self.critic_optimizer.step()
-                self.mean.update_parameters(self.phase.model)
+                if self.phase.adversary is not None:
+                    self.sure = turn == "critic" and verdict < self.phase.adversary.until
                 self.bad = 0
             else:
                 self.skipped += 1
                 self.bad += not excused
-            self.scaler.update()
+            if turn != "critic":
+                self.scaler.update()
             self.step += 1
             self.whole = True
 
@@ -181,12 +214,13 @@ class FitState:
             "bad": self.bad,
             "model": self.phase.model.state_dict(),
             "mean": self.mean.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
+            "optimizer": None if self.optimizer is None else self.optimizer.state_dict(),
             "scaler": self.scaler.state_dict(),
         }
         if self.critic is not None and self.critic_optimizer is not None:
             state["critic"] = self.critic.state_dict()
             state["critic_optimizer"] = self.critic_optimizer.state_dict()
+            state["sure"] = self.sure
         return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -198,11 +232,13 @@ class FitState:
         try:
             self.phase.model.load_state_dict(state["model"])
             self.mean.load_state_dict(state["mean"])
-            self.optimizer.load_state_dict(state["optimizer"])
+            if self.optimizer is not None:
+                self.optimizer.load_state_dict(state["optimizer"])
             self.scaler.load_state_dict(state["scaler"])
             if self.critic is not None and self.critic_optimizer is not None:
                 self.critic.load_state_dict(state["critic"])
                 self.critic_optimizer.load_state_dict(state["critic_optimizer"])
+                self.sure = state.get("sure", False)  # runs of before had no turns
             self.step, self.skipped, self.bad = state["step"], state["skipped"], state["bad"]
         except (KeyError, ValueError, RuntimeError) as error:
             reason = str(error).splitlines()[0]
