@@ -19,12 +19,13 @@ from vidcolor.guidance.layers import LayerStore
 from vidcolor.guidance.template import Pin
 from vidcolor.guidance.tracks.file import TracksFile
 from vidcolor.guidance.tracks.identities import Describer
-from vidcolor.models.registry import Describes, Folds, model_spec
-from vidcolor.models.weights import RECIPE, known_weights, load_model
+from vidcolor.io.image import read_image
+from vidcolor.models.registry import Describes, Folds, model_spec, spec_of
+from vidcolor.models.weights import RECIPE, load_model, suited_side
 from vidcolor.ops.flow import FlowPreset
 from vidcolor.pipeline import Pipeline
 from vidcolor.stages.anchor import Anchor
-from vidcolor.stages.base import Detect
+from vidcolor.stages.base import Detect, SeeWhole
 from vidcolor.stages.cadence import CadenceConfig, EveryFrame, Keyframes
 from vidcolor.stages.colorize import ColorizeConfig, ColorizeFrames, NoColor
 from vidcolor.stages.cut import FindShots, NoCut
@@ -37,6 +38,7 @@ from vidcolor.stages.restore import NoRestore
 from vidcolor.stages.stabilize import Hold, Stabilizer
 from vidcolor.stages.tone import Palette, Tone
 from vidcolor.stages.track import NoTracker, Tracker
+from vidcolor.stages.whole import NoWhole, ShotWhole
 
 __all__ = [
     "Guidance",
@@ -172,9 +174,26 @@ def _single(
     if name is not None and of != name:
         raise ConfigError(f"weights {weights!r} are for {of}, not for --colorizer {name}")
     if not wanted.side:
-        suits = next((spec.short_side for spec in known_weights() if spec.name == weights), 0)
-        wanted = dataclasses.replace(wanted, short_side=suits)
-    return ColorizeFrames(model, model_spec(of), wanted, device, dtype, hints)
+        wanted = dataclasses.replace(wanted, short_side=suited_side(weights))
+    return ColorizeFrames(model, spec_of(model, of), wanted, device, dtype, hints)
+
+
+def _see_whole(wanted: ColorizeConfig, predict: Colorizer | None, films: bool) -> SeeWhole:
+    if predict is None:
+        return NoWhole()
+    if not predict.whole_size:
+        if wanted.style:
+            raise ConfigError(
+                "a style needs a network that goes by a vector of the whole picture: "
+                "--colorizer iizuka16"
+            )
+        return NoWhole()
+    frames = wanted.whole_frames if films else 0
+    if wanted.style:
+        picture, _ = read_image(Path(wanted.style).expanduser())
+        style = predict.whole(picture)
+        return ShotWhole(predict.whole, frames, style, wanted.style_weight)
+    return ShotWhole(predict.whole, frames) if frames else NoWhole()
 
 
 def _remember(config: Config, device: torch.device, guidance: Guidance) -> Remember:
@@ -227,6 +246,7 @@ def build_line(
         track=NoTracker(config.track)
         if still or not config.track.enabled
         else Tracker(config.track),
+        see_whole=_see_whole(config.colorize, predict, films),
         colorize=EveryFrame(NoColor())
         if predict is None
         else Keyframes(predict, cadence, flow, known.asked),

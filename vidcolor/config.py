@@ -86,6 +86,7 @@ class Config:
 
 
 ALONE: Mapping[str, Mapping[str, object]] = {
+    "colorize": {"whole_frames": 0},
     "cadence": {"cadence": "every"},
     "anchor": {"enabled": False},
     "remember": {"enabled": False},
@@ -104,6 +105,7 @@ SHORT_NAMES: Mapping[str, tuple[str, ...]] = {
     "colorizer": ("colorize", "colorizer"),
     "weights": ("colorize", "weights"),
     "render_factor": ("colorize", "render_factor"),
+    "style": ("colorize", "style"),
     "cadence": ("cadence", "cadence"),
     "hints": ("guidance", "hints"),
     "reference": ("guidance", "references"),

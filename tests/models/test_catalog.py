@@ -11,6 +11,7 @@ from vidcolor.color.measure.catalog import METRICS
 from vidcolor.models import catalog
 from vidcolor.models.instcolor import PUBLISHED
 from vidcolor.models.registry import create_model, list_models, model_spec
+from vidcolor.models.weights import suited_side
 
 ROOT = Path(__file__).parents[2]
 SPECS = {spec.name: spec for spec in catalog.known_weights()}
@@ -20,10 +21,11 @@ NARROW = 2
 
 def test_names_of_weights_and_of_files_are_unique():
     assert len(SPECS) == len(catalog.known_weights())
-    files = [file.name for spec in SPECS.values() for file in spec.files]
-    assert len(set(files)) == len(files)
+    whole = {file for spec in SPECS.values() for file in spec.files}
+    files = {file.name for file in whole}
+    assert len(files) == len(whole)  # a name is one file, though two entries may be of it
     # of the files of one spec, that which the converted one is called is none
-    assert not {spec.converted for spec in SPECS.values() if not spec.shipped} & set(files)
+    assert not {spec.converted for spec in SPECS.values() if not spec.shipped} & files
 
 
 @pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
@@ -199,3 +201,11 @@ def test_commands_of_the_page_name_weights_that_are_known():
     named = set(re.findall(r"vidcolor weights (?:fetch|show|import) ([\w-]+)", text)) - {"NAME"}
     assert len(named) >= 3
     assert named <= set(SPECS)
+
+
+def test_the_side_that_suits_is_found_by_name_and_by_file():
+    assert suited_side("deoldify-video") == 336
+    assert suited_side("somewhere/ColorizeVideo_gen.pth") == 336
+    assert suited_side("deoldify-stable.safetensors") == 560
+    assert suited_side("siggraph17") == 0
+    assert suited_side("mine.safetensors") == 0

@@ -172,6 +172,26 @@ def _unpublished(model: str, config: str, notes: str) -> WeightsSpec:
     )
 
 
+def _eccv16(name: str, temperature: float, notes: str) -> WeightsSpec:
+    return WeightsSpec(
+        name=name,
+        kind="colorizer",
+        model="eccv16",
+        license="BSD-2-Clause",
+        source="https://github.com/richzhang/colorization",
+        files=(
+            WeightFile(
+                "colorization_release_v2-9b330a0b.pth",
+                _COLORIZERS + "colorization_release_v2-9b330a0b.pth",
+                "9b330a0bae53f4ded77b1e23defbf78beaa09c10ebc4c4999e8e4f4a160b93f9",
+            ),
+        ),
+        settings={"width": 64, "temperature": temperature},
+        paper=_ZHANG16,
+        notes=notes,
+    )
+
+
 def _iizuka(name: str, file: WeightFile, labels: int, notes: str) -> WeightsSpec:
     return WeightsSpec(
         name=name,
@@ -357,23 +377,8 @@ _COLORIZER_WEIGHTS = (
         ),
         foreign=True,
     ),
-    WeightsSpec(
-        name="eccv16",
-        kind="colorizer",
-        model="eccv16",
-        license="BSD-2-Clause",
-        source="https://github.com/richzhang/colorization",
-        files=(
-            WeightFile(
-                "colorization_release_v2-9b330a0b.pth",
-                _COLORIZERS + "colorization_release_v2-9b330a0b.pth",
-                "9b330a0bae53f4ded77b1e23defbf78beaa09c10ebc4c4999e8e4f4a160b93f9",
-            ),
-        ),
-        settings={"width": 64},
-        paper=_ZHANG16,
-        notes="trained on ImageNet; takes the plain mean of the 313 bins",
-    ),
+    _eccv16("eccv16", 1.0, "trained on ImageNet; as released: the plain mean of the 313 bins, pale"),
+    _eccv16("eccv16-annealed", 0.38, "the same file; as in the paper: the annealed mean, livelier"),
     _iizuka(
         "iizuka16",
         WeightFile(

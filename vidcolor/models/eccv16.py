@@ -5,7 +5,7 @@ Reference:
 
 Weights:
     `eccv16` of the `colorizers` package (richzhang/colorization, BSD-2-Clause), trained on
-    ImageNet. See `vidcolor.models.store`.
+    ImageNet. See `vidcolor.models.catalog`.
 
 Differs:
     `forward` answers at a quarter of the size, where the classes are; the published code then

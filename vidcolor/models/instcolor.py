@@ -5,7 +5,7 @@ Reference:
 
 Weights:
     `instcolor`, the authors' three files (ericsujw/InstColorization, MIT), trained on
-    COCO-Stuff. See `vidcolor.models.store`.
+    COCO-Stuff. See `vidcolor.models.catalog`.
 """
 
 from __future__ import annotations

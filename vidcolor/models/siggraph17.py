@@ -7,7 +7,7 @@ Reference:
 Weights:
     `siggraph17` of the `colorizers` package (richzhang/colorization, BSD-2-Clause), trained on
     ImageNet; `siggraph17-retrained` and `siggraph17-caffe` of richzhang/colorization-pytorch
-    (MIT). See `vidcolor.models.store`.
+    (MIT). See `vidcolor.models.catalog`.
 """
 
 from __future__ import annotations

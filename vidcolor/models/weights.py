@@ -48,6 +48,7 @@ __all__ = [
     "read_card",
     "read_tensors",
     "save_weights",
+    "suited_side",
     "weights_spec",
 ]
 
@@ -101,6 +102,15 @@ def identify(name: str | Path) -> tuple[Path, str, dict[str, Any]]:
             f"vidcolor weights import NAME {path.name} (names: vidcolor weights list)"
         )
     return path, spec.model, dict(spec.settings)
+
+
+def suited_side(name: str) -> int:
+    """Short side that suits known weights, by their name or that of their file; else 0."""
+    file = Path(name).name
+    for spec in known_weights():
+        if name == spec.name or file == spec.converted or file in (f.name for f in spec.files):
+            return spec.short_side
+    return 0
 
 
 def load_model(name: str | Path, device: torch.device | str = "cpu") -> tuple[nn.Module, str]:
