@@ -272,7 +272,7 @@ def run(clip: Clip, line: Any, watched: Watched, now: Any, quality: bool) -> Row
             ab[pts] = one.permute(1, 2, 0).numpy().astype(np.float16)
     color, rest = (
         1e3 * sum(clock.seconds.get(name, 0.0) for name in names) / clip.frames
-        for names in (("colorize",), line_benchmark.AFTER[1:])
+        for names in (("colorize",), set(line_benchmark.AFTER) - {"colorize"})
     )
     row = Row(clip.around_ms + color + rest, color, watched.seen / clip.frames)
     if not quality:

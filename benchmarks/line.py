@@ -40,7 +40,9 @@ ROOT = Path(__file__).resolve().parents[1]
 EXAMPLE = ROOT / "examples" / "example.mp4"
 KINDS = ("line", "transcode", "stages")
 BEFORE = ("decode", "cut", "restore", "detect", "track")
-AFTER = ("colorize", "refer", "anchor", "remember", "stabilize", "tone", "obey", "grade")
+AFTER = (
+    "see_whole", "colorize", "refer", "anchor", "remember", "stabilize", "tone", "obey", "grade",
+)  # fmt: skip
 STAGES = (*BEFORE, *AFTER)
 ENDS = ("compose", "encode")
 WARM_UP_FRAMES = 24
@@ -296,6 +298,7 @@ def follow_frames(line: Any, frames: Iterable[Any], clock: StageClock) -> Iterat
 
 def color_frames(line: Any, tracked: Iterable[Any], clock: StageClock) -> Iterator[Any]:
     """The rest of the line, each stage under a clock."""
+    tracked = clock.items("see_whole", line.see_whole(tracked))
     colored = clock.items("colorize", line.colorize(tracked))
     colored = (clock.call("refer", line.refer, batch) for batch in colored)
     colored = clock.items("anchor", line.anchor(colored))

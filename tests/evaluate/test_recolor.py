@@ -44,6 +44,7 @@ from vidcolor.stages.remember import Forget
 from vidcolor.stages.restore import NoRestore
 from vidcolor.stages.stabilize import Hold
 from vidcolor.stages.track import NoTracker
+from vidcolor.stages.whole import NoWhole
 
 ROOT = Path(__file__).resolve().parents[2]
 SIZES = EvaluateConfig(every=0, bars="keep")
@@ -68,8 +69,9 @@ def painted(a: float, b: float):
 def laid(network, stabilize=None) -> Pipeline:
     return Pipeline(
         cut=NoCut(), restore=NoRestore(), detect=NoDetector(), track=NoTracker(),
-        colorize=EveryFrame(network), refer=NoOverlay(), anchor=Forget(), remember=Forget(),
-        stabilize=stabilize or Hold(), tone=Forget(), obey=NoOverlay(), grade=NoOverlay(),
+        see_whole=NoWhole(), colorize=EveryFrame(network), refer=NoOverlay(), anchor=Forget(),
+        remember=Forget(), stabilize=stabilize or Hold(), tone=Forget(), obey=NoOverlay(),
+        grade=NoOverlay(),
     )  # fmt: skip
 
 

@@ -17,7 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from vidcolor.cli import evaluate, plan, tracks, training
+from vidcolor.cli import evaluate, export, plan, tracks, training, weights
+from vidcolor.cli.evaluate_sets import joined
 from vidcolor.cli.line import EVERY_KEY, add_line_flags, line_config, line_layers
 from vidcolor.cli.terminal import Bar, Parser, Stop, Usage, clock, downloading, refuse
 from vidcolor.errors import ConfigError, VidcolorError
@@ -54,7 +55,7 @@ def _parser() -> Parser:
     color.add_argument("output", type=Path, help="the same in color: .mkv, .mp4, .mov, .png, ...")
     add_line_flags(color)
     color.add_argument("--colorizer", help="network; default: quarternet")
-    color.add_argument("--weights", help="name of known weights, or a file; default: starter")
+    color.add_argument("--weights", help="name of known weights, a file, or recipe; default: starter")
     color.add_argument(
         "--render-factor", help="size of the network's picture in 16 pixels, as in DeOldify"
     )
@@ -67,6 +68,11 @@ def _parser() -> Parser:
         nargs="+",
         metavar="PICTURE",
         help="colored pictures of the scene, or frames of the film (frame_000120.png)",
+    )
+    color.add_argument(
+        "--style",
+        metavar="PICTURE",
+        help="season, time of day and mood of this one (networks that see the whole: iizuka16)",
     )
     color.add_argument("--tracks", help="TRACKS.json by `vidcolor tracks`, edited")
     color.add_argument("--plan", type=Path, help="film.vidcolor by `vidcolor plan`, edited")
@@ -96,20 +102,7 @@ def _parser() -> Parser:
     add_line_flags(shots)
     shots.add_argument("--overwrite", action="store_true", help="replace SHOTS.json")
 
-    weights = add("weights", "list, fetch and import weights", _weights)
-    actions = weights.add_subparsers(dest="action", metavar="ACTION", parser_class=Parser)
-    actions.required = True
-    actions.add_parser("list", help="known weights and whether they are installed")
-    actions.add_parser("path", help="the folder that keeps weights")
-    fetch = actions.add_parser("fetch", help="download weights")
-    fetch.add_argument("name")
-    fetch.add_argument("--base-url", help="a mirror: the files' folder there")
-    fetch.add_argument("--accept-license", action="store_true")
-    take = actions.add_parser("import", help="install weights that you have as files")
-    take.add_argument("name")
-    take.add_argument("files", type=Path, nargs="+")
-
-    for command in (tracks, plan, evaluate):
+    for command in (weights, export, tracks, plan, evaluate):
         command.add_command(add)
     training.add_commands(add)
 
@@ -172,29 +165,6 @@ def _counted(lines: Iterator[str], bar: Bar) -> Iterator[str]:
         yield line
 
 
-def _weights(args: argparse.Namespace, extra: Sequence[str]) -> int:
-    refuse(extra)
-    from vidcolor.models import store as w
-
-    if args.action == "list":
-        sys.stdout.write(f"{_table(w)}\nfetched and imported files are kept in {w.cache_dir()}\n")
-    elif args.action == "path":
-        sys.stdout.write(f"{w.cache_dir()}\n")
-    elif args.action == "fetch":
-        with downloading(False) as download:
-            paths = w.fetch(
-                args.name,
-                base_url=args.base_url,
-                accept_license=args.accept_license,
-                progress=download,
-            )
-        _log.info("installed %s", ", ".join(str(path) for path in paths))
-    else:
-        paths = w.import_files(args.name, args.files)
-        _log.info("installed %s", ", ".join(str(path) for path in paths))
-    return 0
-
-
 def _settings(args: argparse.Namespace, extra: Sequence[str]) -> int:
     refuse(extra)
     from vidcolor import schema as c
@@ -206,18 +176,6 @@ def _settings(args: argparse.Namespace, extra: Sequence[str]) -> int:
         value = functools.reduce(getattr, leaf.path, settings)
         sys.stdout.write(f"--{leaf.name} {value}\n    {leaf.help}\n")
     return 0
-
-
-def _table(w: Any) -> str:
-    rows = [("name", "network", "license", "size", "sha256", "installed", "source")]
-    for row in w.list_weights():
-        size = "" if row.size is None else f"{row.size / 1e6:.1f} MB"
-        rows.append(
-            (row.name, row.model, row.license, size, row.sha256[:12], row.installed, row.source)
-        )
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = ["  ".join(cell.ljust(n) for cell, n in zip(row, widths, strict=True)) for row in rows]
-    return "\n".join(line.rstrip() for line in lines)
 
 
 def _configure_logging(quiet: bool) -> None:
@@ -257,7 +215,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
-    words = sys.argv[1:] if argv is None else list(argv)
+    words = joined(sys.argv[1:] if argv is None else argv)
     root = _parser()
     try:
         args, extra = root.parse_known_args(words)

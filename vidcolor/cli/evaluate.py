@@ -1,4 +1,4 @@
-"""`vidcolor evaluate`: how steady the color of a film is, and how true."""
+"""`vidcolor evaluate`: how steady the color of a film is, and how true; and of data sets."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+from vidcolor.cli import evaluate_sets
 from vidcolor.cli.terminal import Bar, Parser, Usage, pairs, seconds
 
 __all__ = ["add_command"]
@@ -16,12 +17,13 @@ _log = logging.getLogger("vidcolor")
 
 _EPILOG = (
     "Every key of its settings is a flag too (--motion_side 384); --keys lists them. "
-    "docs/measures.md explains the numbers."
+    "docs/measures.md explains the numbers. Colorizers on data sets: vidcolor evaluate pictures, "
+    "vidcolor evaluate videos."
 )
 
 
 def add_command(add: Callable[..., Parser]) -> None:
-    """Enter the command.
+    """Enter the command, and those of data sets beside it.
 
     Args:
         add: Makes the parser of a command from its name, summary and function.
@@ -44,6 +46,7 @@ def add_command(add: Callable[..., Parser]) -> None:
     parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
     parser.add_argument("--keys", action="store_true", help="list every key with its default")
     parser.add_argument("--quiet", action="store_true", help="print the table and errors only")
+    evaluate_sets.add_commands(add)
 
 
 def _evaluate(args: argparse.Namespace, extra: Sequence[str]) -> int:

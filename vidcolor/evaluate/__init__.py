@@ -1,4 +1,4 @@
-"""How good and how steady the color of finished films is."""
+"""How good and how steady the color of finished films is; of data sets, see `sets`."""
 
 from vidcolor.evaluate.config import EvaluateConfig
 from vidcolor.evaluate.film import evaluate_film

@@ -7,7 +7,8 @@ from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from vidcolor.color.measure import Perceptual, lpips_distance, mean_chroma
+from vidcolor.color.measure import Perceptual, mean_chroma
+from vidcolor.color.measure.catalog import metric
 from vidcolor.evaluate.config import EvaluateConfig
 from vidcolor.evaluate.frame import Bytes, Grids, Look
 from vidcolor.evaluate.meter import Detail, Group, Region
@@ -15,6 +16,7 @@ from vidcolor.evaluate.motion import Change, Picture, Step, Trail
 from vidcolor.evaluate.records import Curves, Measures, Moment, ShotReport, TrackReport
 from vidcolor.evaluate.worst import Worst
 from vidcolor.io.color_frames import resize
+from vidcolor.models.store import installed
 
 __all__ = ["Measurement"]
 
@@ -50,6 +52,9 @@ class Measurement:
         truth: Which of them is true, if one is.
         grids: Sizes.
         config: What is measured.
+
+    Raises:
+        WeightsError: If LPIPS is asked for and its package or network is missing.
     """
 
     def __init__(
@@ -59,8 +64,9 @@ class Measurement:
         self._truth = truth
         self._grids = grids
         self._config = config
-        perceptual: Perceptual | None = lpips_distance if config.lpips else None
-        self._perceptual = perceptual
+        self._perceptual: Perceptual | None = None
+        if config.lpips:
+            self._perceptual = metric("lpips", file=installed().get("alexnet"))
         self._film = self._group()
         self._trails = {name: Trail() for name in self._names}
         self._gray: Bytes | None = None

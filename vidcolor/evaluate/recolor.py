@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -24,10 +25,13 @@ from vidcolor.stages.cadence import EveryFrame
 from vidcolor.stages.overlay import NoOverlay
 from vidcolor.stages.remember import Forget
 from vidcolor.stages.stabilize import Hold
+from vidcolor.stages.whole import NoWhole
 
 __all__ = [
     "TRUTH",
     "Clip",
+    "TrueColor",
+    "Watch",
     "each_frame_alone",
     "first_frames",
     "largest_difference",
@@ -39,6 +43,22 @@ __all__ = [
 
 TRUTH = "truth"
 """Name of the true color among the colorings."""
+
+Watch = Callable[[int, Mapping[str, Bytes]], None]
+"""Told of every frame: its number in the film, and its colorings, the truth among them."""
+
+
+class TrueColor(Protocol):
+    """What colorings are measured against."""
+
+    @property
+    def grids(self) -> Grids:
+        """Sizes."""
+        ...
+
+    def true(self, pts: int) -> Bytes:
+        """(H, W, 3) uint8 R'G'B' of a frame at the compared size; frames are asked for in order."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +104,10 @@ class Clip:
                 raise MediaError(f"{path}: is gray; a film in color is wanted")
         return cls(tuple(batches), truth, grids)
 
+    def true(self, pts: int) -> Bytes:
+        """The true color of a frame."""
+        return self.truth[pts]
+
 
 def each_frame_alone(line: Pipeline) -> Pipeline:
     """The line with the network at every frame, and nothing that makes its color steady."""
@@ -92,6 +116,7 @@ def each_frame_alone(line: Pipeline) -> Pipeline:
         raise ValueError(f"{type(line.colorize).__name__} does not say which network it asks")
     return replace(
         line,
+        see_whole=NoWhole(),
         colorize=EveryFrame(network),
         refer=NoOverlay(),
         anchor=Forget(),
@@ -159,30 +184,35 @@ def _frames_of(batches: Iterable[Colored]) -> Iterator[tuple[Colored, int, torch
 
 
 def measure_colorings(
-    clip: Clip,
+    clip: TrueColor,
     colorings: Mapping[str, Iterable[Colored]],
     config: EvaluateConfig,
-    compose: ComposeConfig,
+    compose: ComposeConfig | Mapping[str, ComposeConfig],
     progress: Callable[[int], None] | None = None,
+    watch: Watch | None = None,
 ) -> Measurement:
     """Run colorings of a clip frame by frame side by side, and measure them against the truth.
 
     Args:
         clip: The clip.
-        colorings: What the line made of its frames, by name; read as they are needed.
+        colorings: What the line made of its frames, by name; read as they are needed. Shots are
+            those of the first one.
         config: What is measured.
-        compose: How color is laid beside luma.
+        compose: How color is laid beside luma, perhaps another way in each coloring.
         progress: Told how many frames were measured.
+        watch: Sees the pictures that are measured.
 
     Returns:
         The measurement, ended; the truth is in it as `TRUTH`.
     """
     measurement = Measurement((*colorings, TRUTH), TRUTH, clip.grids, config)
     runs = [_frames_of(run) for run in colorings.values()]
+    if isinstance(compose, ComposeConfig):
+        compose = dict.fromkeys(colorings, compose)
     for frames in zip(*runs, strict=True):
         batch, i, _ = frames[0]
         pts, luma = batch.frames.pts[i], batch.frames.luma[i, 0].numpy()
-        pictures, planes = {TRUTH: clip.truth[pts]}, {}
+        pictures, planes = {TRUTH: clip.true(pts)}, {}
         for name, (colored, place, ab) in zip(colorings, frames, strict=True):
             assert colored.frames.pts[place] == pts, "colorings give the same frames in order"
             rgb = compose_rgb(
@@ -190,7 +220,7 @@ def measure_colorings(
                 ab.numpy(),
                 colored.chroma.lightness[place, 0].numpy(),
                 colored.frames.info.color,
-                compose,
+                compose[name],
             )
             pictures[name] = clip.grids.rgb(rgb)
             planes[name] = clip.grids.planes(ab.numpy())
@@ -204,6 +234,8 @@ def measure_colorings(
                 planes=planes,
             )
         )
+        if watch is not None:
+            watch(batch.frames.index + i, pictures)
         if progress is not None:
             progress(1)
     measurement.end()

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from vidcolor.evaluate.records import FilmReport, Measures
 from vidcolor.io.source import as_time
 
-__all__ = ["counted", "report_table"]
+__all__ = ["aligned", "counted", "report_table"]
 
 Number = Callable[[Measures], float | None]
 
@@ -68,7 +68,7 @@ def report_table(report: FilmReport) -> str:
         [f"track {track.id} {track.label}", *_cells(track.measures, columns)]
         for track in report.tracks
     ]
-    lines += _aligned([["", "frames", *(name for name, _, _ in columns)], *rows])
+    lines += aligned([["", "frames", *(name for name, _, _ in columns)], *rows])
     if report.film.color.flicker is not None:
         low, middle, high = report.film.color.flicker
         lines += [
@@ -88,7 +88,7 @@ def report_table(report: FilmReport) -> str:
             ]
             for m in report.worst
         ]  # fmt: skip
-        lines += _aligned([header, *moments])
+        lines += aligned([header, *moments])
     return "\n".join(lines) + "\n"
 
 
@@ -105,7 +105,8 @@ def _cells(measures: Measures, columns: Sequence[tuple[str, Number, str]]) -> li
     return [str(measures.frames), *cells]
 
 
-def _aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of a table: the first column to the left, all others to the right."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     return [
         "  ".join(
