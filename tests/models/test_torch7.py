@@ -11,7 +11,7 @@ import pytest
 import torch
 
 from vidcolor.errors import WeightsError
-from vidcolor.models import catalog, formats, torch7, weights
+from vidcolor.models import catalog, formats, torch7, torch7_layers, weights
 from vidcolor.models.catalog import WeightFile, WeightsSpec
 from vidcolor.models.iizuka16 import TORCH7_ORDER as ORDER
 from vidcolor.models.registry import create_model
@@ -506,7 +506,7 @@ def test_a_container_within_itself_ends(path):
     layer = Object("nn.Linear", weight=_view(torch.ones(2, 2)), bias=_view(torch.ones(2)))
     box = Object("nn.Sequential", modules=[layer])
     box.fields["modules"].append(box)
-    layers = torch7.weighted_layers(torch7.read_torch7(_save(path, box)), "f")
+    layers = torch7_layers.weighted_layers(torch7.read_torch7(_save(path, box)), "f")
     assert [found.name for found in layers] == ["nn.Linear"]
 
 
@@ -515,11 +515,11 @@ def test_layers_that_fit_in_two_ways_are_refused(path):
         return Object("nn.Linear", weight=_view(torch.rand(2, 2)), bias=_view(torch.rand(2)))
 
     box = Object("nn.Sequential", modules=[linear(), linear()])
-    layers = torch7.weighted_layers(torch7.read_torch7(_save(path, box)), "f")
+    layers = torch7_layers.weighted_layers(torch7.read_torch7(_save(path, box)), "f")
     shapes = {f"{name}.{part}": size for name in ("one", "two")
               for part, size in (("weight", (2, 2)), ("bias", (2,)))}  # fmt: skip
     with pytest.raises(WeightsError, match="fit the network in 2 ways"):
-        torch7.match(layers, ("one", "two"), shapes, "f")
+        torch7_layers.match(layers, ("one", "two"), shapes, "f")
 
 
 def test_pytorch_files_are_not_taken_for_torch7(tmp_path):

@@ -90,11 +90,9 @@ def test_scores_agree_with_scikit_image():
     truths = [_smooth(0, (64, 96)), _smooth(1, (96, 64)), _smooth(2, (64, 96))]
     boxes = [[[8, 8, 40, 50], [30, 10, 90, 60]], [], None]
     pictures = Memory(truths, boxes)
-    scores = validate(
-        Constant(12, -9), pictures, 64, boxes=pictures.boxes, mean_color=(4.0, 7.0), detail=True
-    )
+    scores = validate(Constant(12, -9), pictures, 64, boxes=pictures.boxes, detail=True)
     crops = [(0, slice(8, 50), slice(8, 40)), (0, slice(10, 60), slice(30, 90))]
-    colors = {"uncolored": (0, 0), "mean color": (4, 7), "colored": (12, -9)}
+    colors = {"uncolored": (0, 0), "colored": (12, -9)}
     assert set(scores.picture.rows) == set(scores.instance.rows) == set(colors)
     for name, color in colors.items():
         pictured = [_with_color(truth, *color) for truth in truths]

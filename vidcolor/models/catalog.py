@@ -377,7 +377,7 @@ _COLORIZER_WEIGHTS = (
         ),
         foreign=True,
     ),
-    _eccv16("eccv16", 1.0, "trained on ImageNet; as released: the plain mean of the 313 bins, pale"),
+    _eccv16("eccv16", 1.0, "trained on ImageNet; as released: the mean of the 313 bins, pale"),
     _eccv16("eccv16-annealed", 0.38, "the same file; as in the paper: the annealed mean, livelier"),
     _iizuka(
         "iizuka16",

@@ -27,7 +27,7 @@ import torch
 from torch import Tensor, nn
 
 from vidcolor.errors import ConfigError, WeightsError
-from vidcolor.models import torch7
+from vidcolor.models import torch7, torch7_layers
 from vidcolor.models.registry import create_model
 
 __all__ = [
@@ -300,8 +300,8 @@ def _from_torch7(path: Path, settings: Mapping[str, Any]) -> tuple[Tensors, dict
     if not isinstance(mean, float):
         raise WeightsError(f"{path} has no number `mean` beside its network, as colornet.t7 has")
     state = _create("iizuka16", settings, path.name).state_dict()
-    tensors = torch7.match(
-        torch7.weighted_layers(root, path.name),
+    tensors = torch7_layers.match(
+        torch7_layers.weighted_layers(root, path.name),
         TORCH7_ORDER,
         {key: value.shape for key, value in state.items()},
         path.name,

@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from vidcolor.color.lab import lab_to_rgb, rgb_to_lab
-from vidcolor.color.measure import BEST_PSNR, Comparison, Level, Perceptual, psnr
+from vidcolor.color.measure import BEST_PSNR, Comparison, Level, psnr
 from vidcolor.errors import MediaError
 from vidcolor.models.registry import ModelSpec
 from vidcolor.records import Rois
@@ -46,8 +46,8 @@ class Scores:
         chroma: Mean |a*b*| predicted.
         chroma_true: Mean |a*b*| of the true pictures.
         picture: The costly scores of whole pictures, where asked for. Its rows: "uncolored";
-            "mean color", where one was given; "colored", without instances; "instances", with
-            them, where there are boxes and the network uses them.
+            "colored", without instances; "instances", with them, where there are boxes and the
+            network uses them.
         instance: The same inside the boxes, each counting the same.
     """
 
@@ -156,9 +156,7 @@ def validate(
     spec: ModelSpec | None = None,
     boxes: Boxes | None = None,
     most_boxes: int = 8,
-    mean_color: tuple[float, float] | None = None,
     detail: bool = False,
-    perceptual: Perceptual | None = None,
     dtype: torch.dtype = torch.float32,
     batch_size: int = 16,
 ) -> Scores:
@@ -173,10 +171,8 @@ def validate(
             multiples of 32, and no instances.
         boxes: Tells the boxes of a picture. The network gets close-ups of them, if it uses any.
         most_boxes: Only so many of each picture count.
-        mean_color: a*b* of the mean-color baseline in the detailed scores, see `mean_ab`.
         detail: Measure SSIM, CIEDE2000, colorfulness and the instance level too: several times
             the work.
-        perceptual: `lpips_distance`, if the detailed scores are to have it.
         dtype: Precision of the convolutions.
         batch_size: Pictures of one size that are colored at once; changes no result.
 
@@ -195,7 +191,7 @@ def validate(
     # a row for instances stands for all pictures, those without any box included
     fuses = boxes is not None and spec is not None and spec.rois
     shown = (show(pictures.rgb(n), given(n), short_side, spec) for n in range(count))
-    comparison = Comparison(perceptual)
+    comparison = Comparison()
     rows: list[list[float]] = []
     with _evaluating(model):
         for parts in groups(shown, batch_size):
@@ -209,8 +205,6 @@ def validate(
             if not detail:
                 continue
             colorings = {"uncolored": gray}
-            if mean_color is not None:
-                colorings["mean color"] = group.render(ab.new_tensor(mean_color).view(1, 2, 1, 1))
             alone = colored if group.rois is None else group.render(group.color(None))
             colorings["colored"] = alone
             if fuses:
