@@ -1,25 +1,25 @@
-"""The seed experiment: color the gray episodes of a series by its color episodes.
+r"""The seed experiment: color the gray episodes of a series by its color episodes.
 
-    python scripts/seed_experiment.py --photos 'data/train/photos-train-*.tar' \\
-        --color pepper_carrot/ep03 pepper_carrot/ep05 ... --gray pepper_carrot/ep06 \\
+    python scripts/seed_experiment.py --photos 'data/train/photos-train-*.tar' \
+        --color pepper_carrot/ep03 pepper_carrot/ep05 ... --gray pepper_carrot/ep06 \
         --minutes 15 5 --out runs/seed
 
-Trains each network (configs/train/seed-*.toml) from nothing: first on photographs, then on the color
-episodes, and leaves its weights as OUT/NAME.safetensors. All get the same time: minutes of CPU time
-of the training process, for photographs and for the series. How many steps that is, is measured
-first; run it with OMP_NUM_THREADS=1 where other programs run too. What was done stays: the same
-command goes on, and is done when the table's command is printed:
+Trains each network (configs/train/seed-*.toml) from nothing: first on photographs, then on the
+color episodes, and leaves its weights as OUT/NAME.safetensors. All get the same time: minutes of
+CPU time of the training process, for photographs and for the series. How many steps that is, is
+measured first; run it with OMP_NUM_THREADS=1 where other programs run too. What was done stays: the
+same command goes on. At the end it prints the command that makes the table.
 
-    vidcolor evaluate pictures ... (printed with its paths)
-
-Reference: the anime colorization of a Japanese blog (2016) after Dahl: Automatic Colorization, 2016,
-in which a network learns from the color broadcasts of a series and colors its first, gray season.
+Reference: the anime colorization of a Japanese blog (2016) after Dahl: Automatic Colorization,
+2016, in which a network learns from the color broadcasts of a series and colors its first, gray
+season.
 """
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
+import itertools
 import json
 import logging
 import sys
@@ -61,7 +61,7 @@ def seconds_a_step(run: TrainConfig, scratch: Path) -> float:
             times.append(time.process_time())
             if progress.report.step > WARM_UP_STEPS + CALIBRATION_STEPS:
                 break
-    spent = sorted(b - a for a, b in zip(times[WARM_UP_STEPS:], times[WARM_UP_STEPS + 1 :]))
+    spent = sorted(b - a for a, b in itertools.pairwise(times[WARM_UP_STEPS:]))
     return spent[len(spent) // 2]
 
 
@@ -131,7 +131,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except VidcolorError as error:
         print(f"seed_experiment: {error}", file=sys.stderr)
         return 1
-    print("vidcolor evaluate pictures", args.out / "gray", "--weights", *weights)
+    shards = args.out / "gray" / "train-*.tar"
+    print(
+        f"vidcolor evaluate pictures '{shards}' --config configs/evaluate/photos.toml --weights",
+        *weights,
+    )
     return 0
 
 

@@ -55,7 +55,7 @@ def _parser() -> Parser:
     color.add_argument("output", type=Path, help="the same in color: .mkv, .mp4, .mov, .png, ...")
     add_line_flags(color)
     color.add_argument("--colorizer", help="network; default: quarternet")
-    color.add_argument("--weights", help="name of known weights, a file, or recipe; default: starter")
+    color.add_argument("--weights", help="name of known ones, a file, or recipe; default: starter")
     color.add_argument(
         "--render-factor", help="size of the network's picture in 16 pixels, as in DeOldify"
     )
