@@ -169,11 +169,9 @@ class VggColorizer(nn.Module):
     Attributes:
         space: Which planes.
         idle: Parameters whose names start so have no part in `forward`: none.
-        shared: Of keys that networks of one trunk have in common; the rest is a title's own.
     """
 
     idle: tuple[str, ...] = ()
-    shared: tuple[str, ...] = (_TRUNK,)
 
     def __init__(
         self, head: nn.Module, trunk: VggTrunk, space: ColorSpace, learn_trunk: bool
