@@ -88,7 +88,7 @@ def test_a_batch_has_the_kind_of_each_of_its_pictures(pictures):
     batches = TrainBatches(pictures, config, DegradeConfig(), labels=labels.numbers)
     for step in range(3):
         assert batches[step].labels.tolist() == [
-            labels.numbers[batches._number(5 * step + slot)] for slot in range(5)
+            labels.numbers[number] for number in batches._numbers(step)
         ]
     assert sorted(batches[0].labels.tolist()) == [-1, 0, 1, 2, 2]
     assert TrainBatches(pictures, config, DegradeConfig())[0].labels is None

@@ -96,6 +96,10 @@ class TrainBatches(Dataset[Batch]):
             self._permutation = rng.permutation(len(self._usable))
         return self._usable[self._permutation[place]]
 
+    def _numbers(self, step: int) -> list[int]:
+        first = step * self.config.batch_size
+        return [self._number(first + slot) for slot in self._slots]
+
     def __getitem__(self, step: int) -> Batch:
         """The batch of a step.
 
