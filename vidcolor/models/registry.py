@@ -21,14 +21,18 @@ __all__ = [
     "Colorizer",
     "Describes",
     "Folds",
+    "Inpainter",
     "ModelSpec",
     "Paints",
     "Phased",
     "SeesWhole",
     "Sparse",
+    "builder_of",
     "create_model",
+    "list_inpainters",
     "list_models",
     "model_spec",
+    "register_inpainter",
     "register_model",
     "spec_of",
 ]
@@ -49,6 +53,30 @@ class Colorizer(Protocol):
 
         Returns:
             (N, 2, h, w) float32 a*b* covering the same picture, `h` and `w` possibly smaller.
+        """
+        ...
+
+
+class Inpainter(Protocol):
+    """The contract of every network that fills holes (always an `nn.Module`).
+
+    Attributes:
+        channels: Of the picture: 1 gray, 3 RGB.
+        multiple: Sides of the picture must be multiples of this.
+    """
+
+    channels: int
+    multiple: int
+
+    def __call__(self, image: Tensor, valid: Tensor) -> Tensor:
+        """Fill holes.
+
+        Args:
+            image: (N, C, H, W) float32 in 0..1; what lies in holes does not matter.
+            valid: (N, 1, H, W) float32: 1 where the picture is to be believed, 0 in holes.
+
+        Returns:
+            (N, C, H, W) float32: the whole picture as the network sees it.
         """
         ...
 
@@ -254,7 +282,9 @@ _MODULES = (
     "ddcolor",
     "deoldify",
 )
+_INPAINTERS = ("partialconv",)
 _SPECS: dict[str, ModelSpec] = {}
+_INPAINTER_BUILDERS: dict[str, Callable[..., nn.Module]] = {}
 _Builder = TypeVar("_Builder", bound=Callable[..., nn.Module])
 
 
@@ -281,6 +311,17 @@ def register_model(
     return enter
 
 
+def register_inpainter(builder: _Builder) -> _Builder:
+    """Enter a builder function of an `Inpainter` under its own name."""
+    _INPAINTER_BUILDERS[builder.__name__] = builder
+    return builder
+
+
+def list_inpainters() -> tuple[str, ...]:
+    """Names of all networks that fill holes."""
+    return _INPAINTERS
+
+
 def list_models() -> tuple[str, ...]:
     """Names of all colorizers."""
     return tuple(sorted(_MODULES))
@@ -292,12 +333,30 @@ def model_spec(name: str) -> ModelSpec:
     Raises:
         ConfigError: If there is none of that name; the message has the nearest.
     """
+    if name in _INPAINTERS:
+        raise ConfigError(f"{name!r} fills holes and colors nothing; colorizers: {_known()}")
     if name not in _MODULES:
         near = difflib.get_close_matches(name, _MODULES, 1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(list_models())}"
+        hint = f"did you mean {near[0]!r}?" if near else f"known: {_known()}"
         raise ConfigError(f"unknown colorizer {name!r}; {hint}")
     importlib.import_module(f"vidcolor.models.{name}")
     return _SPECS[name]
+
+
+def _known() -> str:
+    return ", ".join(list_models())
+
+
+def builder_of(name: str) -> Callable[..., nn.Module]:
+    """What makes a registered network of either kind.
+
+    Raises:
+        ConfigError: If there is none of that name.
+    """
+    if name in _INPAINTERS:
+        importlib.import_module(f"vidcolor.models.{name}")
+        return _INPAINTER_BUILDERS[name]
+    return model_spec(name).builder
 
 
 def spec_of(model: nn.Module, name: str) -> ModelSpec:
@@ -311,7 +370,7 @@ def spec_of(model: nn.Module, name: str) -> ModelSpec:
 
 
 def create_model(name: str, **settings: Any) -> nn.Module:
-    """Make an untrained network.
+    """Make an untrained network, a colorizer or an inpainter.
 
     Args:
         name: Name of a registered architecture.
@@ -320,4 +379,4 @@ def create_model(name: str, **settings: Any) -> nn.Module:
     Raises:
         ConfigError: If the name is unknown.
     """
-    return model_spec(name).builder(**settings)
+    return builder_of(name)(**settings)

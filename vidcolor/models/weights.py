@@ -16,7 +16,7 @@ from torch import nn
 from vidcolor.errors import WeightsError
 from vidcolor.models import formats, onnx
 from vidcolor.models.recipe import fill
-from vidcolor.models.registry import create_model, model_spec
+from vidcolor.models.registry import create_model, list_inpainters, model_spec
 from vidcolor.models.store import (
     WeightFile,
     WeightsRow,
@@ -44,6 +44,7 @@ __all__ = [
     "installed",
     "known_weights",
     "list_weights",
+    "load_inpainter",
     "load_model",
     "read_card",
     "read_tensors",
@@ -140,6 +141,37 @@ def load_model(name: str | Path, device: torch.device | str = "cpu") -> tuple[nn
         path, model, settings = identify(name)
         module = formats.build_model(read_tensors(path), model, settings, str(path))
     return module.to(device).to(memory_format=torch.channels_last), model
+
+
+def load_inpainter(name: str | Path, device: torch.device | str = "cpu") -> nn.Module:
+    """A network that fills holes, with its weights: `registry.Inpainter`.
+
+    Args:
+        name: Of known weights of kind "inpainter", or a file written by `save_weights`.
+        device: Where it is to lie.
+
+    Returns:
+        The network, float32, channels last, in evaluation mode.
+
+    Raises:
+        WeightsError: If the weights are missing, damaged, or those of another kind of network.
+    """
+    path = Path(name).expanduser()
+    if not _looks_like_file(str(name)):
+        known = weights_spec(str(name))
+        if known.kind != "inpainter":
+            raise WeightsError(f"weights {name!r} are a {known.kind}'s, not an inpainter's")
+        path = find(known.name)
+    own = formats.stated(path)
+    if own is None:
+        raise WeightsError(
+            f"{path} does not say which network and settings it is for; if it is one of the "
+            f"published files: vidcolor weights import NAME {path.name}"
+        )
+    if own[0] not in list_inpainters():
+        raise WeightsError(f"{path} is for {own[0]}, which fills no holes")
+    module = formats.build_model(read_tensors(path), own[0], own[1], str(path))
+    return module.to(device).to(memory_format=torch.channels_last)
 
 
 def read_card(name: str | Path) -> dict[str, Any]:

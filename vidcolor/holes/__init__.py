@@ -1,0 +1,1 @@
+"""Where pictures are to be filled: holes drawn by seed, and film damage with known truth."""

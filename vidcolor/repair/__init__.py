@@ -1,0 +1,1 @@
+"""Film repair: damage found in a film and healed, every other code value left as it is."""
