@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from vidcolor.cli import evaluate, export, plan, tracks, training, weights
+from vidcolor.cli import evaluate, export, holes, plan, tracks, training, weights
 from vidcolor.cli.evaluate_sets import joined
 from vidcolor.cli.line import EVERY_KEY, add_line_flags, line_config, line_layers
 from vidcolor.cli.terminal import Bar, Parser, Stop, Usage, clock, downloading, refuse
@@ -102,7 +102,7 @@ def _parser() -> Parser:
     add_line_flags(shots)
     shots.add_argument("--overwrite", action="store_true", help="replace SHOTS.json")
 
-    for command in (weights, export, tracks, plan, evaluate):
+    for command in (weights, export, tracks, plan, evaluate, holes):
         command.add_command(add)
     training.add_commands(add)
 
