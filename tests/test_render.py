@@ -22,6 +22,7 @@ from vidcolor.config import Config
 from vidcolor.errors import ConfigError, GuidanceError, MediaError
 from vidcolor.io.codecs import CODECS
 from vidcolor.io.encode import OutputConfig, VideoWriter
+from vidcolor.io.frame_planes import ColoredPlanes
 from vidcolor.io.segments import SegmentStore, parts_folder
 from vidcolor.io.video import InputConfig, VideoReader
 from vidcolor.records import Chroma, Colored
@@ -67,9 +68,10 @@ def render(
 
 def plain(film: Film, output: Path, shots: list[Shot], config=FFV1) -> Path:
     """What `render_shots` must come to: one reader, one line, one writer."""
+    planes = ColoredPlanes(config.compose)
     with (
         VideoReader(film.path, config.input) as reader,
-        VideoWriter(output, film.path, reader.info, config.output, config.compose) as writer,
+        VideoWriter(output, film.path, reader.info, planes, config.output) as writer,
     ):
         for colored in color(reader, shots):
             writer.write(colored)

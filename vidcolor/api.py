@@ -23,6 +23,7 @@ from vidcolor.guidance.script.file import check_source, read_script
 from vidcolor.guidance.script.key import film_settings
 from vidcolor.guided import Film, Frames, Said, find_guidance, read_said
 from vidcolor.io.encode import VideoWriter
+from vidcolor.io.frame_planes import ColoredPlanes
 from vidcolor.io.image import is_image, list_images, read_image, still_frame, write_image
 from vidcolor.io.prefetch import prefetch
 from vidcolor.io.target import Target
@@ -125,11 +126,12 @@ def _video_job(source: Path, output: Path, config: Config, download: Download | 
     said = read_said(config)
     line = build_line(config, download=download, guidance=Guidance(tracks=said.tracks))
     span = (config.input.start, config.input.duration)
+    planes = ColoredPlanes(config.compose)
 
     def run(progress: Progress) -> int:
         with (
             VideoReader(source, config.input) as reader,
-            VideoWriter(output, source, reader.info, config.output, config.compose, span) as writer,
+            VideoWriter(output, source, reader.info, planes, config.output, span) as writer,
             find_guidance(_film(source, config, line), said, config, progress) as guidance,
         ):
             own = build_line(config, guidance=guidance) if said else line

@@ -108,7 +108,7 @@ class VideoInfo:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FrameBatch:
-    """Consecutive frames of one shot, luma only.
+    """Consecutive frames of one shot: luma, and color as stored where somebody asked for it.
 
     Attributes:
         luma: (N, 1, H, W) code values as decoded: uint8, int16 (9 to 15 bit) or int32 (16 bit).
@@ -119,6 +119,10 @@ class FrameBatch:
         start: Number within the shot of the first frame, from 0.
         held: (N,) bool: the frame repeats the one before it within noise (animation held
             on twos, pulldown). The first frame of a shot is never held.
+        chroma: (N, 2, h, w) Cb and Cr codes as decoded, on the film's own grid, of the type of
+            `luma`. None: the film has none, or nobody asked.
+        rgb: (N, 3, H, W) R', G' and B' codes as decoded, of the type of `luma`, from which `luma`
+            was made. None: the film is not RGB, or nobody asked.
     """
 
     luma: Tensor
@@ -128,6 +132,8 @@ class FrameBatch:
     shot: int = 0
     start: int = 0
     held: Tensor | None = None
+    chroma: Tensor | None = None
+    rgb: Tensor | None = None
 
     def __post_init__(self) -> None:
         _check(
@@ -141,6 +147,19 @@ class FrameBatch:
         _check(len(self.pts) == len(self.luma), f"{len(self.luma)} frames, {len(self.pts)} pts")
         if self.held is not None:
             _check(tuple(self.held.shape) == (len(self.luma),), "held must be (N,)")
+        _check(self.chroma is None or self.rgb is None, "frames have chroma or rgb, not both")
+        if self.chroma is not None:
+            shape, n = tuple(self.chroma.shape), len(self.luma)
+            _check(
+                len(shape) == 4 and shape[:2] == (n, 2) and self.chroma.dtype == self.luma.dtype,
+                f"chroma must be {self.luma.dtype} ({n}, 2, h, w), not {self.chroma.dtype} {shape}",
+            )
+        if self.rgb is not None:
+            shape, wanted = tuple(self.rgb.shape), (len(self.luma), 3, *self.info.size)
+            _check(
+                shape == wanted and self.rgb.dtype == self.luma.dtype,
+                f"rgb must be {self.luma.dtype} {wanted}, not {self.rgb.dtype} {shape}",
+            )
 
     def __len__(self) -> int:
         return len(self.pts)
@@ -155,6 +174,8 @@ class FrameBatch:
             index=self.index + first,
             start=self.start + first,
             held=None if self.held is None else self.held[part],
+            chroma=None if self.chroma is None else self.chroma[part],
+            rgb=None if self.rgb is None else self.rgb[part],
         )
 
     def is_held(self) -> Tensor:

@@ -15,10 +15,12 @@ from vidcolor.color.compose import ComposeConfig, PlaneLayout, chroma_planes
 from vidcolor.errors import ConfigError, MediaError
 from vidcolor.io.codecs import CODECS
 from vidcolor.io.encode import OutputConfig, VideoWriter
+from vidcolor.io.frame_planes import ColoredPlanes
 from vidcolor.io.streams import OtherStreams
 from vidcolor.io.video import InputConfig, VideoReader
 
 LOSSLESS = OutputConfig(codec="ffv1")
+PLANES = ColoredPlanes()
 
 
 def colorize(
@@ -30,7 +32,7 @@ def colorize(
     """The whole way, with color painted on."""
     with (
         VideoReader(source, InputConfig(*span, batch_size=5)) as reader,
-        VideoWriter(output, source, reader.info, config, span=span) as writer,
+        VideoWriter(output, source, reader.info, PLANES, config, span) as writer,
     ):
         for batch in reader:
             writer.write(paint(batch))
@@ -41,7 +43,7 @@ def stop_in_the_middle(source: Path, output: Path, config: OutputConfig, error: 
     """Fail after twelve frames."""
     with (
         VideoReader(source, InputConfig(batch_size=4)) as reader,
-        VideoWriter(output, source, reader.info, config) as writer,
+        VideoWriter(output, source, reader.info, PLANES, config) as writer,
     ):
         for batch in reader:
             writer.write(paint(batch))
@@ -327,7 +329,7 @@ def test_output_that_appears_meanwhile_is_not_replaced(film, tmp_path) -> None:
     def work() -> None:
         with (
             VideoReader(film.path) as reader,
-            VideoWriter(output, film.path, reader.info, LOSSLESS) as writer,
+            VideoWriter(output, film.path, reader.info, PLANES, LOSSLESS) as writer,
         ):
             for batch in reader:
                 writer.write(paint(batch))
@@ -454,7 +456,7 @@ def test_no_frames_make_no_film(film, tmp_path) -> None:
     with (
         VideoReader(film.path) as reader,
         pytest.raises(MediaError, match="no frames"),
-        VideoWriter(tmp_path / "b.mkv", film.path, reader.info, LOSSLESS),
+        VideoWriter(tmp_path / "b.mkv", film.path, reader.info, PLANES, LOSSLESS),
     ):
         pass
     assert names(tmp_path) == {"source.mkv"}
@@ -485,7 +487,7 @@ def test_frames_out_of_order_are_a_bug(film, tmp_path) -> None:
         batches = [paint(batch) for batch in reader]
 
     def work() -> None:
-        with VideoWriter(tmp_path / "b.mkv", None, reader.info, LOSSLESS) as writer:
+        with VideoWriter(tmp_path / "b.mkv", None, reader.info, PLANES, LOSSLESS) as writer:
             writer.write(batches[1])
             writer.write(batches[0])
 
@@ -497,7 +499,7 @@ def test_frames_out_of_order_are_a_bug(film, tmp_path) -> None:
 def test_without_a_source_only_the_picture_is_written(film, tmp_path) -> None:
     with (
         VideoReader(film.path) as reader,
-        VideoWriter(tmp_path / "b.mkv", None, reader.info, LOSSLESS) as writer,
+        VideoWriter(tmp_path / "b.mkv", None, reader.info, PLANES, LOSSLESS) as writer,
     ):
         for batch in reader:
             writer.write(paint(batch))

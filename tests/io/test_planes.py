@@ -3,12 +3,12 @@ import numpy as np
 import pytest
 
 from vidcolor.errors import MediaError
-from vidcolor.io.planes import chroma_share, layout_of, luma_of, put_planes
+from vidcolor.io.planes import chroma_share, codes_of, layout_of, luma_of, put_planes
 
 SIZE = (47, 62)
 
 
-def codes_of(limit: int) -> np.ndarray:
+def random_codes(limit: int) -> np.ndarray:
     return np.random.default_rng(0).integers(0, limit, SIZE)
 
 
@@ -50,7 +50,7 @@ def frame_of(pix_fmt: str, full: bool) -> av.VideoFrame:
     ],
 )
 def test_luma_comes_out_as_it_lies_in_memory(pix_fmt, dtype, step, first, shift, bits, full):
-    codes = codes_of(1 << bits)
+    codes = random_codes(1 << bits)
     frame = frame_of(pix_fmt, full)
     words(frame, dtype)[:, first : SIZE[1] * step : step] = codes << shift
     layout = layout_of(frame.format)
@@ -58,9 +58,39 @@ def test_luma_comes_out_as_it_lies_in_memory(pix_fmt, dtype, step, first, shift,
     np.testing.assert_array_equal(luma_of(frame, layout), codes)
 
 
+@pytest.mark.parametrize(
+    ("pix_fmt", "dtype", "shift", "red_first", "rows"),
+    [
+        ("nv12", "u1", 0, False, 24),
+        ("nv21", "u1", 0, True, 24),
+        ("nv16", "u1", 0, False, 47),
+        ("nv42", "u1", 0, True, 47),
+        ("p010le", "<u2", 6, False, 24),
+        ("p010be", ">u2", 6, False, 24),
+        ("p012le", "<u2", 4, False, 24),
+        ("p016le", "<u2", 0, False, 24),
+        ("p210le", "<u2", 6, False, 47),
+        ("p410le", "<u2", 6, False, 47),
+    ],
+)
+def test_semi_planar_chroma_comes_out_in_order(pix_fmt, dtype, shift, red_first, rows):
+    frame = frame_of(pix_fmt, full=False)
+    layout = layout_of(frame.format)
+    columns = SIZE[1] if pix_fmt in ("nv42", "p410le") else SIZE[1] // 2
+    pair = np.random.default_rng(1).integers(0, 1 << layout.bits, (rows, columns, 2))
+    plane = frame.planes[1]
+    memory = np.frombuffer(plane, dtype).reshape(plane.height, -1)
+    memory[:, : 2 * columns] = pair.reshape(rows, -1) << shift
+    found = codes_of(frame, layout)
+    order = (1, 0) if red_first else (0, 1)
+    np.testing.assert_array_equal(found.chroma, pair.transpose(2, 0, 1)[list(order)])
+    np.testing.assert_array_equal(found.luma, luma_of(frame, layout))
+    assert found.chroma.dtype == found.luma.dtype
+
+
 @pytest.mark.parametrize("pix_fmt", ["rgb24", "bgr24", "rgba", "bgra", "argb", "0rgb", "gbrp"])
 def test_gray_in_rgb_keeps_its_codes(pix_fmt):
-    codes = codes_of(256).astype(np.uint8)
+    codes = random_codes(256).astype(np.uint8)
     frame = av.VideoFrame.from_ndarray(np.dstack([codes] * 3), "rgb24")
     if pix_fmt != "rgb24":
         frame = frame.reformat(format=pix_fmt)

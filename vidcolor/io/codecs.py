@@ -2,18 +2,40 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import av
 
 from vidcolor.color.compose import PlaneLayout
 from vidcolor.errors import ConfigError, MediaError
-from vidcolor.records import VideoInfo
+from vidcolor.records import Matrix, VideoInfo
 
-__all__ = ["CODECS", "CONTAINERS", "Codec", "Encoding", "OutputConfig", "choose_encoding"]
+__all__ = [
+    "CODECS",
+    "CONTAINERS",
+    "Codec",
+    "Encoding",
+    "OutputConfig",
+    "choose_codec",
+    "choose_encoding",
+    "color_tags",
+    "encoder_options",
+    "encoder_rate",
+    "holding",
+    "no_such_format",
+]
+
+_UNSPECIFIED = 2
+_BT470BG = 5
+_TAGS: dict[Matrix, tuple[int, int, int]] = {
+    "bt601": (6, 6, 6),
+    "bt709": (1, 1, 1),
+    "bt2020": (9, 9, 14),
+}
 
 CONTAINERS = {".mkv": "matroska", ".mp4": "mp4", ".mov": "mov"}
 """FFmpeg's format of each file name extension."""
@@ -143,8 +165,12 @@ class Encoding:
         container: FFmpeg's name of the container.
         extension: Extension of the file.
         pix_fmt: FFmpeg's name of the pixel format.
-        layout: Chroma planes of that format.
+        layout: Chroma planes of that format; of gray and RGB only depth and range mean something.
         options: For the encoder.
+        tags: FFmpeg's numbers of range, matrix, primaries and transfer.
+        field_order: FFmpeg's number (AV_FIELD) of the order of fields, 0 is unknown.
+        fields: Frames are marked as two fields, the top or the bottom one first (`tff`, `bff`);
+            None: they are not.
     """
 
     name: str
@@ -154,6 +180,26 @@ class Encoding:
     pix_fmt: str
     layout: PlaneLayout
     options: dict[str, str]
+    tags: tuple[int, int, int, int]
+    field_order: int = 0
+    fields: Literal["tff", "bff"] | None = None
+
+
+def color_tags(info: VideoInfo) -> tuple[int, int, int, int]:
+    """FFmpeg's numbers of range, matrix, primaries and transfer for a colored film.
+
+    They say what was really used to make chroma; what the source leaves open is filled with what
+    belongs to the matrix.
+    """
+    spec = info.color
+    matrix, primaries, transfer = _TAGS[spec.matrix]
+    if spec.matrix == "bt601" and spec.primaries == _BT470BG:
+        matrix = _BT470BG
+    if spec.primaries != _UNSPECIFIED:
+        primaries = spec.primaries
+    if spec.transfer != _UNSPECIFIED:
+        transfer = spec.transfer
+    return (2 if spec.full_range else 1), matrix, primaries, transfer
 
 
 def choose_encoding(path: Path, info: VideoInfo, output: OutputConfig) -> Encoding:
@@ -168,6 +214,34 @@ def choose_encoding(path: Path, info: VideoInfo, output: OutputConfig) -> Encodi
         MediaError: If the container is unknown, or container, codec, pixel format and film do not
             go together; the message says what would.
     """
+    name, extension = choose_codec(path, info, output)
+    codec = CODECS[name]
+    pix_fmt, layout = _pixel_format(path, name, codec, info, output.pix_fmt)
+    options = encoder_options(name, pix_fmt, output)
+    if layout.subsample_x > 1:
+        options["chroma_sample_location"] = layout.siting
+    container, tags = CONTAINERS[extension], color_tags(info)
+    return Encoding(name, codec, container, extension, pix_fmt, layout, options, tags)
+
+
+def choose_codec(
+    path: Path, info: VideoInfo, output: OutputConfig, auto: str | None = None
+) -> tuple[str, str]:
+    """Settle codec and container.
+
+    Args:
+        path: Output; its extension names the container.
+        info: The film.
+        output: What the user asks for.
+        auto: What is taken where the user leaves it open; None goes by the film's depth.
+
+    Returns:
+        The codec's name in `CODECS`, and the extension.
+
+    Raises:
+        MediaError: If the container is unknown, or cannot hold the codec, or the codec has no such
+            dial or cannot mark the film's range.
+    """
     extension = path.suffix.lower()
     if extension not in CONTAINERS:
         found = f"the extension {path.suffix!r}" if path.suffix else "no extension"
@@ -175,7 +249,7 @@ def choose_encoding(path: Path, info: VideoInfo, output: OutputConfig) -> Encodi
     bits = info.color.bits
     name = output.codec
     if name == "auto":
-        name = next(codec for depth, codec in _BY_DEPTH if bits <= depth)
+        name = auto or next(codec for depth, codec in _BY_DEPTH if bits <= depth)
     codec = CODECS[name]
     if extension not in codec.extensions:
         raise MediaError(
@@ -186,12 +260,24 @@ def choose_encoding(path: Path, info: VideoInfo, output: OutputConfig) -> Encodi
             f"{path}: the source's luma is full range, which {name} cannot mark; "
             "use h264, h265, av1 or ffv1"
         )
-    if output.crf is not None and codec.crf is None:
-        raise MediaError(f"{path}: {name} (taken for {bits} bits) has no crf; leave it out")
-    pix_fmt, layout = _pixel_format(path, name, codec, info, output.pix_fmt)
+    for dial, value, there in (
+        ("crf", output.crf, codec.crf is not None),
+        ("preset", output.preset, codec.preset is not None),
+    ):
+        if value is not None and not there:
+            why = "" if output.codec == name else f" (taken for {_why(path, bits, auto)})"
+            raise MediaError(f"{path}: {name}{why} has no {dial}; leave it out")
+    return name, extension
+
+
+def _why(path: Path, bits: int, auto: str | None) -> str:
+    return f"{bits} bits" if auto is None else path.suffix.lower()
+
+
+def encoder_options(name: str, pix_fmt: str, output: OutputConfig) -> dict[str, str]:
+    """Quality and speed of an encoder, as it is to be told."""
+    codec = CODECS[name]
     options = dict(codec.options)
-    if layout.subsample_x > 1:
-        options["chroma_sample_location"] = layout.siting
     if codec.crf is not None:
         options["crf"] = str(codec.crf if output.crf is None else output.crf)
     preset = output.preset or codec.preset
@@ -199,23 +285,15 @@ def choose_encoding(path: Path, info: VideoInfo, output: OutputConfig) -> Encodi
         preset = "4444"
     if preset is not None:
         options[codec.presets] = preset
-    return Encoding(name, codec, CONTAINERS[extension], extension, pix_fmt, layout, options)
+    return options
 
 
 def _pixel_format(
     path: Path, name: str, codec: Codec, info: VideoInfo, wanted: str | None
 ) -> tuple[str, PlaneLayout]:
-    bits = info.color.bits
-    depths = [depth for depth in codec.depths if depth >= bits]
-    if not depths:
-        others = [n for n, c in CODECS.items() if max(c.depths) >= bits]
-        raise MediaError(
-            f"{path}: the source has {bits} bits, {name} holds {max(codec.depths)}; "
-            f"use {_either(others)}"
-        )
     possible = [
         _named(chroma, depth)
-        for depth in depths
+        for depth in holding(path, name, info.color.bits)
         for chroma in codec.chroma
         if not codec.even or _fits(chroma, info)
     ]
@@ -226,10 +304,7 @@ def _pixel_format(
     elif wanted in possible:
         chosen = wanted
     else:
-        raise MediaError(
-            f"{path}: {name} cannot hold this {info.width}x{info.height} source of {bits} bits "
-            f"as {wanted}; it can as {_either(possible)}"
-        )
+        raise no_such_format(path, name, info, wanted, possible)
     parts = av.VideoFormat(chosen, 16, 16).components
     layout = PlaneLayout(
         subsample_y=16 // parts[1].height,
@@ -240,6 +315,32 @@ def _pixel_format(
         siting="left",
     )
     return chosen, layout
+
+
+def holding(path: Path, name: str, bits: int) -> list[int]:
+    """Depths of a codec that hold all bits of a film.
+
+    Raises:
+        MediaError: If there is none.
+    """
+    depths = [depth for depth in CODECS[name].depths if depth >= bits]
+    if not depths:
+        others = [n for n, c in CODECS.items() if max(c.depths) >= bits]
+        raise MediaError(
+            f"{path}: the source has {bits} bits, {name} holds {max(CODECS[name].depths)}; "
+            f"use {_either(others)}"
+        )
+    return depths
+
+
+def no_such_format(
+    path: Path, name: str, info: VideoInfo, wanted: str, possible: Sequence[str]
+) -> MediaError:
+    """The error of a pixel format that a codec has not, or not for this film."""
+    return MediaError(
+        f"{path}: {name} cannot hold this {info.width}x{info.height} source of "
+        f"{info.color.bits} bits as {wanted}; it can as {_either(possible)}"
+    )
 
 
 def _named(chroma: str, depth: int) -> str:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
 
-import av
 import cv2
 import numpy as np
 import numpy.typing as npt
@@ -15,7 +14,7 @@ import numpy.typing as npt
 from vidcolor.color.compose import MATRIX_WEIGHTS, PlaneLayout
 from vidcolor.errors import MediaError
 from vidcolor.io.image import upright_pixels
-from vidcolor.io.planes import PixelLayout, layout_of, plane_view
+from vidcolor.io.planes import chroma_planes_of, layout_of, plane_view, rgb_of, subsampling_of
 from vidcolor.io.source import reason
 from vidcolor.io.video import InputConfig, VideoReader
 from vidcolor.ops.boxes import Upright
@@ -26,8 +25,6 @@ __all__ = ["ColorReader", "frame_rgb", "read_picture", "resize"]
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
-
-_RED_FIRST = ("nv21", "nv42")  # semi-planar with Cr before Cb
 
 
 class ColorReader(VideoReader):
@@ -105,7 +102,7 @@ def frame_rgb(frame: Any, spec: ColorSpec, size: tuple[int, int]) -> Floats:
     layout = layout_of(frame.format)
     rows = slice(None, None, 2 if frame.interlaced_frame else 1)
     if layout.kind == "rgb":
-        rgb = resize(_rgb_codes(frame, layout)[rows].astype(np.float32), size)
+        rgb = resize(rgb_of(frame, layout)[rows].astype(np.float32), size)
         return np.clip(rgb / np.float32((1 << layout.bits) - 1), 0, 1)
     if layout.via is not None:
         frame = frame.reformat(format=layout.via)
@@ -117,7 +114,7 @@ def frame_rgb(frame: Any, spec: ColorSpec, size: tuple[int, int]) -> Floats:
     blue, red = (
         (_at_center(plane[rows] >> layout.shift, grid, size) - grid.neutral)
         / np.float32(grid.scale)
-        for plane in _chroma_planes(frame)
+        for plane in chroma_planes_of(frame)
     )
     return _joined(signal, blue, red, spec)
 
@@ -131,33 +128,17 @@ def _joined(signal: Floats, blue: Floats, red: Floats, spec: ColorSpec) -> Float
     return np.clip(np.stack((r, g, b), axis=2), 0, 1)
 
 
-def _rgb_codes(frame: Any, layout: PixelLayout) -> Array:
-    if layout.via is None:
-        green, blue, red = (plane_view(frame, i) for i in range(3))
-        return np.stack((red, green, blue), axis=2)
-    return plane_view(frame.reformat(format=layout.via), 0, samples=3)
-
-
 def _chroma_grid(name: str, spec: ColorSpec) -> PlaneLayout:
     """Where chroma lies in a pixel format; MPEG's place unless the format is JPEG's."""
-    chroma = av.VideoFormat(name, 16, 16).components[1]
+    rows, columns = subsampling_of(name)
     return PlaneLayout(
-        subsample_y=16 // chroma.height,
-        subsample_x=16 // chroma.width,
+        subsample_y=rows,
+        subsample_x=columns,
         bits=spec.bits,
         full_range=spec.full_range,
         matrix=spec.matrix,
         siting="center" if name.startswith("yuvj") else "left",
     )
-
-
-def _chroma_planes(frame: Any) -> tuple[Array, Array]:
-    """Cb and Cr as stored."""
-    if len(frame.planes) == 2:
-        pair = plane_view(frame, 1, samples=2)
-        first, second = pair[..., 0], pair[..., 1]
-        return (second, first) if frame.format.name in _RED_FIRST else (first, second)
-    return plane_view(frame, 1), plane_view(frame, 2)
 
 
 def _at_center(plane: Array, grid: PlaneLayout, size: tuple[int, int]) -> Floats:

@@ -1,32 +1,34 @@
-"""Films out: source luma beside new chroma, and everything else of the source as it was."""
+"""Films out: a picture encoded anew, and everything else of the source as it was."""
 
 from __future__ import annotations
 
 import logging
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Generic, Self, TypeVar
 
-from vidcolor.color.compose import ComposeConfig
 from vidcolor.errors import MediaError
-from vidcolor.io.codecs import OutputConfig, choose_encoding
+from vidcolor.io.codecs import Encoding, OutputConfig, color_tags
 from vidcolor.io.encode_thread import EncodeThread
 from vidcolor.io.film_file import FilmFile
-from vidcolor.io.picture import color_tags
+from vidcolor.io.frame_planes import Planes
 from vidcolor.io.target import Target
-from vidcolor.records import Colored, FrameBatch, VideoInfo
+from vidcolor.records import FrameBatch, VideoInfo
 
 __all__ = ["Order", "OutputConfig", "VideoWriter", "color_tags"]
 
 _log = logging.getLogger(__name__)
+T = TypeVar("T")
 
 
-class VideoWriter:
-    """A colored film, encoded in a thread of its own.
+class VideoWriter(Generic[T]):
+    """A film, encoded in a thread of its own.
 
-    The Y plane given to the encoder is the decoded one, bit for bit (shifted up where the output
-    is deeper). Every frame keeps its pts: exactly in mp4 and mov, and to the nearest millisecond
-    in mkv, whose clock that is. Other streams pass as packets.
+    What the encoder gets of a batch is up to `planes`: `ColoredPlanes` lays new chroma beside
+    luma, `SourcePlanes` takes frames as they are. Either way the Y plane is that of the frames,
+    bit for bit (shifted up where the output is deeper). Every frame keeps its pts: exactly in mp4
+    and mov, and to the nearest millisecond in mkv, whose clock that is. Other streams pass as
+    packets.
 
     The file is written under a hidden temporary name in its folder and renamed when the context
     ends without error; otherwise it is removed, or, with `keep_partial`, completed and named
@@ -39,8 +41,8 @@ class VideoWriter:
         path: See above.
         source_path: The film from which the rest is copied; None copies nothing.
         info: Of the frames that will come.
+        planes: What batches are, and how they become planes.
         output: Codec and file rules.
-        compose: How color is laid beside luma.
         span: `(start, duration)` in seconds, as the reader got them; times are shifted so that
             the part begins at 0.
 
@@ -54,18 +56,18 @@ class VideoWriter:
         path: str | Path,
         source_path: str | Path | None,
         info: VideoInfo,
+        planes: Planes[T],
         output: OutputConfig | None = None,
-        compose: ComposeConfig | None = None,
         span: tuple[float | None, float | None] | None = None,
     ) -> None:
         self.path = Path(path)
         self._source_path = None if source_path is None else Path(source_path)
         self._info = info
         self._output = output or OutputConfig()
-        self._compose = compose or ComposeConfig()
+        self._planes = planes
         self._span = span or (None, None)
         self._order = Order(info)
-        self._thread: EncodeThread | None = None
+        self._thread: EncodeThread[T] | None = None
 
     @property
     def frames(self) -> int:
@@ -73,7 +75,7 @@ class VideoWriter:
         return 0 if self._thread is None else self._thread.frames
 
     def __enter__(self) -> Self:
-        encoding = choose_encoding(self.path, self._info, self._output)
+        encoding = self._planes.encoding(self.path, self._info, self._output)
         sources = () if self._source_path is None else (self._source_path,)
         self._target = Target(self.path, self._output.overwrite, sources)
         try:
@@ -82,25 +84,26 @@ class VideoWriter:
                 self._target.temporary,
                 encoding,
                 self._info,
-                self._compose,
                 self._source_path,
                 self._span,
             )
         except BaseException:
             self._target.discard()
             raise
-        self._thread = EncodeThread(self.path, _Sink(self.path, self._film))
+        sink = _Sink(self.path, self._film, encoding, self._planes)
+        self._thread = EncodeThread(self.path, sink)
         return self
 
-    def write(self, colored: Colored) -> None:
+    def write(self, batch: T) -> None:
         """Hand over a batch; waits while the encoder is behind.
 
         Raises:
             MediaError: If encoding a batch before this one failed.
             ValueError: If the frames do not follow the ones before, or are of another size.
         """
-        self._order.check(colored.frames)
-        self._running().put(colored)
+        frames = self._planes.frames(batch)
+        self._order.check(frames)
+        self._running().put(batch, len(frames))
 
     def __exit__(
         self,
@@ -119,7 +122,7 @@ class VideoWriter:
             thread.stop()
             self._target.discard()
 
-    def _keep(self, thread: EncodeThread) -> None:
+    def _keep(self, thread: EncodeThread[T]) -> None:
         """Complete what is there, under a name that says so; the error on its way goes on."""
         try:
             thread.finish(early=True)
@@ -127,7 +130,7 @@ class VideoWriter:
         except (MediaError, OSError) as failure:
             _log.warning("%s: nothing could be kept (%s)", self.path, failure)
 
-    def _running(self) -> EncodeThread:
+    def _running(self) -> EncodeThread[T]:
         if self._thread is None:
             raise RuntimeError("the writer is not open")
         return self._thread
@@ -158,16 +161,18 @@ class Order:
             self._last = pts
 
 
-class _Sink:
+class _Sink(Generic[T]):
     """Straight from the encoder into the film."""
 
-    def __init__(self, path: Path, film: FilmFile) -> None:
+    def __init__(self, path: Path, film: FilmFile, encoding: Encoding, planes: Planes[T]) -> None:
         self._path, self._film = path, film
+        self._encoding, self._planes = encoding, planes
         self._empty = True
 
-    def encode(self, colored: Colored, number: int) -> None:
-        film, frames = self._film, colored.frames
-        packets = film.encoder.encode(colored, number, film.shift)
+    def encode(self, batch: T, number: int) -> None:
+        film, frames = self._film, self._planes.frames(batch)
+        laid = self._planes.lay(batch, number, self._encoding)
+        packets = film.encoder.encode(laid, frames.pts[number] - film.shift)
         film.write(packets, frames.pts[number] * frames.info.time_base)
         self._empty = False
 

@@ -6,32 +6,33 @@ import queue
 import threading
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Generic, Literal, Protocol, TypeVar
 
 import av.error
 
 from vidcolor.errors import MediaError
 from vidcolor.io.source import reason
-from vidcolor.records import Colored
 
 __all__ = ["EncodeThread", "Sink"]
 
 _WAITING = 2
 _POLL_S = 0.05
 _Order = Literal["finish", "finish early"]
+T = TypeVar("T")
+T_contra = TypeVar("T_contra", contravariant=True)
 
 
-class Sink(AbstractContextManager[Any], Protocol):
+class Sink(AbstractContextManager[Any], Protocol[T_contra]):
     """Where frames go; lives in the encoding thread, leaving it cleans up what is unfinished."""
 
-    def encode(self, colored: Colored, number: int, /) -> None:
+    def encode(self, batch: T_contra, number: int, /) -> None:
         """Take frame `number` of a batch."""
 
     def finish(self, early: bool, /) -> None:
         """Complete what was begun; `early`: the film goes on, but no more frames come."""
 
 
-class EncodeThread:
+class EncodeThread(Generic[T]):
     """Encodes in a thread of its own, up to two batches behind the line.
 
     Attributes:
@@ -43,22 +44,22 @@ class EncodeThread:
         sink: Touched by the thread only.
     """
 
-    def __init__(self, path: Path, sink: Sink) -> None:
+    def __init__(self, path: Path, sink: Sink[T]) -> None:
         self.frames = 0
         self.error: BaseException | None = None
         self._path, self._sink = path, sink
-        self._queue: queue.Queue[Colored | _Order] = queue.Queue(_WAITING)
+        self._queue: queue.Queue[tuple[T, int] | _Order] = queue.Queue(_WAITING)
         self._abort = threading.Event()
         self._thread = threading.Thread(target=self._work, name="vidcolor-encode", daemon=True)
         self._thread.start()
 
-    def put(self, colored: Colored) -> None:
-        """Hand over a batch; waits while the encoder is behind.
+    def put(self, batch: T, frames: int) -> None:
+        """Hand over a batch of so many frames; waits while the encoder is behind.
 
         Raises:
             MediaError: If encoding a batch before this one failed.
         """
-        self._hand_over(colored)
+        self._hand_over((batch, frames))
 
     def finish(self, early: bool = False) -> None:
         """Encode what waits, complete the output, end.
@@ -76,7 +77,7 @@ class EncodeThread:
         self._abort.set()
         self._thread.join()
 
-    def _hand_over(self, item: Colored | _Order) -> None:
+    def _hand_over(self, item: tuple[T, int] | _Order) -> None:
         while True:
             if self.error is not None:
                 raise self.error
@@ -97,10 +98,11 @@ class EncodeThread:
                     if isinstance(item, str):
                         sink.finish(item == "finish early")
                         return
-                    for number in range(len(item.frames)):
+                    batch, frames = item
+                    for number in range(frames):
                         if self._abort.is_set():
                             return
-                        sink.encode(item, number)
+                        sink.encode(batch, number)
                         self.frames += 1
         except (av.error.FFmpegError, OSError, ValueError) as failure:
             if isinstance(failure, MediaError):

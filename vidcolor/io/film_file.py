@@ -1,4 +1,4 @@
-"""The file of a colored film: packets of the picture, wherever they come from, and all the rest."""
+"""The file of a film: packets of the picture, wherever they come from, and all the rest."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from typing import Any, Self
 import av
 import av.error
 
-from vidcolor.color.compose import ComposeConfig
 from vidcolor.errors import MediaError
 from vidcolor.io.codecs import Encoding
 from vidcolor.io.matroska import TrackNotes, display_size, note_tracks
@@ -47,7 +46,6 @@ class FilmFile:
         temporary: The file that is written.
         encoding: Of the picture.
         info: Of the frames.
-        compose: How color is laid beside luma.
         source: The film from which the rest is copied; None copies nothing.
         span: `(start, duration)` in seconds of the part.
 
@@ -61,11 +59,10 @@ class FilmFile:
         temporary: Path,
         encoding: Encoding,
         info: VideoInfo,
-        compose: ComposeConfig,
         source: Path | None,
         span: tuple[float | None, float | None] = (None, None),
     ) -> None:
-        self._encoding, self._info, self._compose = encoding, info, compose
+        self._encoding, self._info = encoding, info
         self._path, self._temporary = path, temporary
         self._others: OtherStreams | None = None
         self._out: Any = None
@@ -86,7 +83,7 @@ class FilmFile:
         options = {} if others is None else others.container_options
 
         def add_picture() -> Any:
-            self.encoder = PictureEncoder(self._out, self._encoding, self._info, self._compose)
+            self.encoder = PictureEncoder(self._out, self._encoding, self._info)
             return self.encoder.stream
 
         try:
@@ -191,16 +188,14 @@ class FilmFile:
         self._close(quietly=True)
 
 
-def open_encoder(
-    path: Path, out: Any, encoding: Encoding, info: VideoInfo, compose: ComposeConfig
-) -> PictureEncoder:
+def open_encoder(path: Path, out: Any, encoding: Encoding, info: VideoInfo) -> PictureEncoder:
     """An encoder that is open, in a container that gets nothing else.
 
     Raises:
         MediaError: If encoder and film do not go together.
     """
     try:
-        encoder = PictureEncoder(out, encoding, info, compose)
+        encoder = PictureEncoder(out, encoding, info)
         out.start_encoding()
     except (av.error.FFmpegError, ValueError, OSError) as error:
         raise _refused(path, encoding, info, error) from error

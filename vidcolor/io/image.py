@@ -17,18 +17,26 @@ import numpy.typing as npt
 import torch
 
 from vidcolor.errors import MediaError
-from vidcolor.io.planes import BT709
+from vidcolor.io.color_profile import jpeg_segments, png_chunks
+from vidcolor.io.planes import luma_of_rgb
 from vidcolor.io.source import reason
 from vidcolor.io.target import Target
+from vidcolor.io.tiff import ORIENTATION, alpha_pixels, is_tiff, tag_values
 from vidcolor.records import ColorSpec, FrameBatch, VideoInfo
 
 __all__ = [
     "EXTENSIONS",
+    "JPEG",
     "ImageInfo",
+    "encode_picture",
     "is_image",
+    "land_picture",
     "list_images",
+    "picture_suffix",
+    "read_bytes",
     "read_image",
     "still_frame",
+    "stored_pixels",
     "upright_pixels",
     "write_image",
 ]
@@ -40,9 +48,12 @@ Array = npt.NDArray[Any]
 EXTENSIONS = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 """File name extensions of pictures."""
 
-_JPEG = (".jpg", ".jpeg")
+JPEG = (".jpg", ".jpeg")
+"""Those of pictures that are lossy."""
+
 _JPEG_QUALITY = 95
 _ORIENTATION = 0x0112
+_PNG_COLOR_TYPE, _GRAY_ALPHA = 25, 4
 _SRGB = 13
 _NEUTRAL_8 = 6
 _COLOR_SHARE = 0.02
@@ -112,15 +123,7 @@ def read_image(path: str | Path) -> tuple[FrameBatch, ImageInfo]:
         MediaError: If the file is missing, cut off, or no such picture.
     """
     path = Path(path)
-    if path.is_dir():
-        raise MediaError(f"{path}: is a folder, not a picture")
-    try:
-        data = path.read_bytes()
-    except FileNotFoundError as error:
-        raise MediaError(f"{path}: no such file") from error
-    except OSError as error:
-        raise MediaError(f"{path}: cannot be read ({reason(error)})") from error
-    pixels = upright_pixels(path, data)
+    pixels = upright_pixels(path, read_bytes(path))
     alpha = None
     if pixels.ndim == 3 and pixels.shape[2] == 4:
         pixels, alpha = pixels[..., :3], np.ascontiguousarray(pixels[..., 3])
@@ -128,6 +131,22 @@ def read_image(path: str | Path) -> tuple[FrameBatch, ImageInfo]:
     colored = pixels.ndim == 3 and _is_colored(pixels, bits)
     frame = still_frame(pixels if pixels.ndim == 2 else pixels[..., ::-1])
     return frame, ImageInfo(path, bits, alpha, colored)
+
+
+def read_bytes(path: Path) -> bytes:
+    """The file of a picture.
+
+    Raises:
+        MediaError: If there is none, or it cannot be read.
+    """
+    if path.is_dir():
+        raise MediaError(f"{path}: is a folder, not a picture")
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise MediaError(f"{path}: no such file") from error
+    except OSError as error:
+        raise MediaError(f"{path}: cannot be read ({reason(error)})") from error
 
 
 def still_frame(picture: Array) -> FrameBatch:
@@ -138,11 +157,7 @@ def still_frame(picture: Array) -> FrameBatch:
             taken, rounded; uint8 or uint16.
     """
     bits = 8 if picture.dtype == np.uint8 else 16
-    luma = picture
-    if picture.ndim == 3:
-        weights = np.asarray(BT709, np.float32)
-        luma = np.rint(cv2.transform(picture.astype(np.float32), weights))
-        luma = luma.reshape(picture.shape[:2])
+    luma = picture if picture.ndim == 2 else luma_of_rgb(picture, bits)
     codes = np.ascontiguousarray(luma).astype(np.uint8 if bits == 8 else np.int32)
     spec = ColorSpec("bt709", full_range=True, bits=bits, primaries=1, transfer=_SRGB)
     info = VideoInfo(codes.shape[0], codes.shape[1], color=spec)
@@ -172,30 +187,65 @@ def write_image(
     path = Path(path)
     if rgb.ndim != 3 or rgb.shape[2] != 3 or rgb.dtype not in (np.uint8, np.uint16):
         raise ValueError(f"rgb must be uint8 or uint16 (H, W, 3), not {rgb.dtype} {rgb.shape}")
-    suffix = path.suffix.lower()
-    if suffix not in EXTENSIONS:
-        found = f"the extension {path.suffix!r}" if path.suffix else "no extension"
-        raise MediaError(f"{path}: has {found}; a picture is {', '.join(EXTENSIONS)}")
-    pixels, settings = rgb[..., ::-1], []
-    if suffix in _JPEG:
+    pixels = rgb[..., ::-1]
+    if picture_suffix(path) in JPEG:
         if pixels.dtype == np.uint16:
             pixels = np.rint(pixels / 257.0).astype(np.uint8)
         if info is not None and info.alpha is not None:
             _log.warning("%s: JPEG has no transparency; it is left out", path)
+    elif info is not None and info.alpha is not None:
+        pixels = np.dstack((pixels, _to_depth(info.alpha, pixels.dtype)))
+    data = encode_picture(path, pixels)
+    land_picture(path, data, overwrite, None if info is None else info.path)
+
+
+def picture_suffix(path: Path) -> str:
+    """The extension of a picture to be written, in lower case.
+
+    Raises:
+        MediaError: If it is none of `EXTENSIONS`.
+    """
+    suffix = path.suffix.lower()
+    if suffix not in EXTENSIONS:
+        found = f"the extension {path.suffix!r}" if path.suffix else "no extension"
+        raise MediaError(f"{path}: has {found}; a picture is {', '.join(EXTENSIONS)}")
+    return suffix
+
+
+def encode_picture(path: Path, pixels: Array) -> bytes:
+    """The file of a picture, as its extension says.
+
+    Args:
+        path: Its name.
+        pixels: (H, W) gray, or (H, W, 3 or 4) with blue first.
+
+    Raises:
+        MediaError: If it cannot be encoded.
+    """
+    settings: list[int] = []
+    if path.suffix.lower() in JPEG:
         full_chroma = cv2.IMWRITE_JPEG_SAMPLING_FACTOR_444
         settings = [cv2.IMWRITE_JPEG_QUALITY, _JPEG_QUALITY]
         settings += [cv2.IMWRITE_JPEG_SAMPLING_FACTOR, full_chroma]
-    elif info is not None and info.alpha is not None:
-        pixels = np.dstack((pixels, _to_depth(info.alpha, pixels.dtype)))
-    target = Target(path, overwrite, () if info is None else (info.path,))
     try:
-        done, data = cv2.imencode(suffix, np.ascontiguousarray(pixels), settings)
-        if not done:
-            raise MediaError(f"{path}: cannot be encoded")
-        target.temporary.write_bytes(data.tobytes())
-        target.land()
+        done, data = cv2.imencode(path.suffix.lower(), np.ascontiguousarray(pixels), settings)
     except cv2.error as error:
         raise MediaError(f"{path}: cannot be encoded ({error.err})") from error
+    if not done:
+        raise MediaError(f"{path}: cannot be encoded")
+    return data.tobytes()
+
+
+def land_picture(path: Path, data: bytes, overwrite: bool, source: Path | None) -> None:
+    """Write a file, whole or not at all.
+
+    Raises:
+        MediaError: If it exists and is not to be replaced, is `source`, or the disk fails.
+    """
+    target = Target(path, overwrite, () if source is None else (source,))
+    try:
+        target.temporary.write_bytes(data)
+        target.land()
     except OSError as error:
         if isinstance(error, MediaError):
             raise
@@ -235,15 +285,34 @@ def upright_pixels(path: Path, data: bytes) -> Array:
     Raises:
         MediaError: If it cannot be decoded.
     """
-    return _upright(_decoded(path, data), _orientation(data))
+    pixels = stored_pixels(path, data)
+    if pixels.ndim == 3 and pixels.shape[2] == 2:
+        return np.dstack((pixels[..., :1],) * 3 + (pixels[..., 1:],))
+    return pixels
 
 
-def _decoded(path: Path, data: bytes) -> Array:
-    """Pixels as stored: (H, W), or blue first (H, W, 3 or 4)."""
+def stored_pixels(path: Path, data: bytes) -> Array:
+    """Pixels of a picture file as stored, turned as its EXIF says.
+
+    Returns:
+        (H, W) gray, (H, W, 2) gray with alpha, or (H, W, 3 or 4) with blue first.
+
+    Raises:
+        MediaError: If it cannot be decoded.
+    """
     if not data:
         raise MediaError(f"{path}: is empty")
     if not _is_whole(data):
         raise MediaError(f"{path}: is cut off")
+    if is_tiff(data):
+        pixels = alpha_pixels(path, data)
+        if pixels is not None:
+            turned = _upright(pixels, next(iter(tag_values(data, ORIENTATION)), 1))
+            return turned if turned.shape[2] == 2 else turned[..., [2, 1, 0, 3]]
+    return _upright(_decoded(path, data), _orientation(data))
+
+
+def _decoded(path: Path, data: bytes) -> Array:
     try:
         with _silence():
             pixels: Array | None = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
@@ -255,56 +324,36 @@ def _decoded(path: Path, data: bytes) -> Array:
         raise MediaError(f"{path}: has {pixels.dtype} pixels; 8 and 16 bit integers are read")
     if pixels.ndim == 3 and pixels.shape[2] == 1:
         return pixels[..., 0]
-    if pixels.ndim == 3 and pixels.shape[2] == 2:  # gray with alpha
-        return np.dstack((pixels[..., :1],) * 3 + (pixels[..., 1:],))
+    if pixels.ndim == 3 and pixels.shape[2] == 4 and _is_gray_with_alpha(data):
+        return pixels[..., [0, 3]]
     return pixels
+
+
+def _is_gray_with_alpha(data: bytes) -> bool:
+    """Whether a PNG says so; OpenCV spreads it to three channels."""
+    return data.startswith(b"\x89PNG") and data[_PNG_COLOR_TYPE] == _GRAY_ALPHA
 
 
 def _is_whole(data: bytes) -> bool:
     """Whether the end of a JPEG or PNG is there; decoders fill in gray without a word."""
     if data.startswith(b"\xff\xd8"):
-        scan = next((at for marker, at, _ in _jpeg_segments(data) if marker == 0xDA), None)
+        scan = next((at for marker, at, _ in jpeg_segments(data) if marker == 0xDA), None)
         return scan is not None and data.find(b"\xff\xd9", scan) >= 0
     if data.startswith(b"\x89PNG"):
-        return any(kind == b"IEND" for kind, _ in _png_chunks(data))
+        return any(kind == b"IEND" for kind, _ in png_chunks(data))
     return True
-
-
-def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int, bytes]]:
-    """Marker, place and content of the segments up to the first scan."""
-    at = 2
-    while at + 4 <= len(data) and data[at] == 0xFF:
-        marker = data[at + 1]
-        if marker == 0xFF:  # padding
-            at += 1
-            continue
-        size = int.from_bytes(data[at + 2 : at + 4], "big")
-        yield marker, at, data[at + 4 : at + 2 + size]
-        if marker == 0xDA:
-            return
-        at += 2 + size
-
-
-def _png_chunks(data: bytes) -> Iterator[tuple[bytes, bytes]]:
-    at = 8
-    while at + 12 <= len(data):
-        size = int.from_bytes(data[at : at + 4], "big")
-        if at + 12 + size > len(data):
-            return
-        yield data[at + 4 : at + 8], data[at + 8 : at + 8 + size]
-        at += 12 + size
 
 
 def _orientation(data: bytes) -> int:
     """EXIF orientation 1 to 8 of a JPEG or PNG; TIFF's is applied by the decoder."""
     block = b""
     if data.startswith(b"\xff\xd8"):
-        for marker, _, content in _jpeg_segments(data):
+        for marker, _, content in jpeg_segments(data):
             if marker == 0xE1 and content.startswith(b"Exif\0\0"):
                 block = content[6:]
                 break
     elif data.startswith(b"\x89PNG"):
-        block = next((content for kind, content in _png_chunks(data) if kind == b"eXIf"), b"")
+        block = next((content for kind, content in png_chunks(data) if kind == b"eXIf"), b"")
     try:
         order = {b"II": "<", b"MM": ">"}[block[:2]]
         (first,) = struct.unpack_from(f"{order}I", block, 4)

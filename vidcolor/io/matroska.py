@@ -18,10 +18,12 @@ from pathlib import Path
 
 from vidcolor.io.damage import ebml_element
 
-__all__ = ["TrackNotes", "display_size", "has_codec_delay", "note_tracks"]
+__all__ = ["TrackNotes", "chroma_siting", "display_size", "has_codec_delay", "note_tracks"]
 
 _SEGMENT, _TRACKS, _ENTRY, _VIDEO, _CLUSTER = 0x18538067, 0x1654AE6B, 0xAE, 0xE0, 0x1F43B675
 _CRC, _VOID, _NUMBER, _DELAY, _DEFAULT_DURATION = 0xBF, 0xEC, 0xD7, 0x56AA, 0x23E383
+_COLOR, _SITING_ACROSS, _SITING_DOWN = 0x55B0, 0x55B7, 0x55B8
+_SITINGS = {(1, 2): "left", (2, 2): "center", (1, 1): "topleft", (2, 1): "top"}
 _WIDTH, _HEIGHT, _UNIT = 0x54B0, 0x54BA, 0x54B2
 _ASPECT_UNIT = 3
 _HEADER_BYTES = 1 << 20
@@ -66,6 +68,21 @@ def has_codec_delay(data: bytes) -> bool:
         return False
     entries = (c for i, c in _children(data[place[1] : place[2]]) if i == _ENTRY)
     return any(i == _DELAY for entry in entries for i, _ in _children(entry))
+
+
+def chroma_siting(data: bytes) -> str | None:
+    """Where a Matroska file in memory says that chroma lies, in FFmpeg's words; None: nowhere."""
+    place = _find_tracks(data)
+    if place is None:
+        return None
+    found: dict[int, int] = {}
+    for wanted, entry in _children(data[place[1] : place[2]]):
+        if wanted != _ENTRY:
+            continue
+        for video in (content for i, content in _children(entry) if i == _VIDEO):
+            for color in (content for i, content in _children(video) if i == _COLOR):
+                found.update((i, int.from_bytes(content, "big")) for i, content in _children(color))
+    return _SITINGS.get((found.get(_SITING_ACROSS, 0), found.get(_SITING_DOWN, 0)))
 
 
 def note_tracks(path: Path, notes: TrackNotes) -> bool:

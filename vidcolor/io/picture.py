@@ -1,4 +1,4 @@
-"""The picture's encoder: a colored frame goes in, packets come out."""
+"""The picture's encoder: planes go in, packets come out."""
 
 from __future__ import annotations
 
@@ -7,49 +7,24 @@ from fractions import Fraction
 from typing import Any
 
 import av
+import av.filter
 import numpy as np
+import numpy.typing as npt
 
-from vidcolor.color.compose import ComposeConfig, chroma_planes
 from vidcolor.io.codecs import Encoding, encoder_rate
 from vidcolor.io.planes import put_planes
-from vidcolor.records import Colored, Matrix, VideoInfo
+from vidcolor.records import VideoInfo
 
-__all__ = ["PictureEncoder", "color_tags"]
-
-_UNSPECIFIED = 2
-_BT470BG = 5
-_TAGS: dict[Matrix, tuple[int, int, int]] = {
-    "bt601": (6, 6, 6),
-    "bt709": (1, 1, 1),
-    "bt2020": (9, 9, 14),
-}
-
-
-def color_tags(info: VideoInfo) -> tuple[int, int, int, int]:
-    """FFmpeg's numbers of range, matrix, primaries and transfer for the output.
-
-    They say what was really used to make chroma; what the source leaves open is filled with what
-    belongs to the matrix.
-    """
-    spec = info.color
-    matrix, primaries, transfer = _TAGS[spec.matrix]
-    if spec.matrix == "bt601" and spec.primaries == _BT470BG:
-        matrix = _BT470BG
-    if spec.primaries != _UNSPECIFIED:
-        primaries = spec.primaries
-    if spec.transfer != _UNSPECIFIED:
-        transfer = spec.transfer
-    return (2 if spec.full_range else 1), matrix, primaries, transfer
+__all__ = ["PictureEncoder"]
 
 
 class PictureEncoder:
-    """Lays chroma beside luma and encodes; belongs to one stream of one container.
+    """Encodes planes as they are; belongs to one stream of one container.
 
     Args:
         out: The open, still empty container; the encoder opens when the container does.
         encoding: Which encoder, with which settings.
         info: Of the frames that will come.
-        compose: How color is laid beside luma.
 
     Attributes:
         stream: The picture's stream in `out`.
@@ -58,10 +33,9 @@ class PictureEncoder:
         FFmpegError, ValueError: If container or encoder refuse.
     """
 
-    def __init__(
-        self, out: Any, encoding: Encoding, info: VideoInfo, compose: ComposeConfig
-    ) -> None:
-        self._encoding, self._info, self._compose = encoding, info, compose
+    def __init__(self, out: Any, encoding: Encoding, info: VideoInfo) -> None:
+        self._encoding, self._info = encoding, info
+        self._fields = None if encoding.fields is None else _FieldMark(encoding, info)
         if encoding.name == "av1":
             os.environ.setdefault("SVT_LOG", "1")  # its only switch for chatter
         stream = out.add_stream(
@@ -76,7 +50,9 @@ class PictureEncoder:
             context.colorspace,
             context.color_primaries,
             context.color_trc,
-        ) = self._tags = color_tags(info)
+        ) = encoding.tags
+        if encoding.field_order:
+            context.field_order = encoding.field_order
         if encoding.name == "h265" and encoding.container != "matroska":
             context.codec_tag = "hvc1"  # players by Apple know no other
         if info.rotation:
@@ -88,31 +64,25 @@ class PictureEncoder:
         """What a decoder must know before the first packet; empty for codecs without one."""
         return bytes(self.stream.codec_context.extradata or b"")
 
-    def encode(self, colored: Colored, number: int, shift: int = 0) -> list[Any]:
-        """Packets that are ready after frame `number` of a batch; its pts is lowered by `shift`."""
-        encoding, info = self._encoding, self._info
-        frames, chroma = colored.frames, colored.chroma
-        luma = frames.luma[number, 0].numpy()
-        blue, red = chroma_planes(
-            luma,
-            chroma.ab[number].numpy(),
-            chroma.lightness[number, 0].numpy(),
-            frames.info.color,
-            encoding.layout,
-            self._compose,
-        )
-        depth = encoding.layout.bits
-        if depth > 8:
-            luma = luma.astype(np.uint16) << (depth - frames.info.color.bits)
-        picture = av.VideoFrame(info.width, info.height, encoding.pix_fmt)
-        put_planes(picture, (luma, blue, red))
-        picture.pts, picture.time_base = frames.pts[number] - shift, Fraction(info.time_base)
+    def encode(self, planes: tuple[npt.NDArray[np.integer[Any]], ...], pts: int) -> list[Any]:
+        """Packets that are ready after a frame.
+
+        Args:
+            planes: Of the encoding's pixel format, see `put_planes`.
+            pts: The frame's time, in units of the film's time base.
+        """
+        info = self._info
+        picture = av.VideoFrame(info.width, info.height, self._encoding.pix_fmt)
+        put_planes(picture, planes)
+        picture.pts, picture.time_base = pts, Fraction(info.time_base)
         (
             picture.color_range,
             picture.colorspace,
             picture.color_primaries,
             picture.color_trc,
-        ) = self._tags
+        ) = self._encoding.tags
+        if self._fields is not None:
+            picture = self._fields.put_on(picture)
         packets: list[Any] = self.stream.encode(picture)
         return packets
 
@@ -120,3 +90,25 @@ class PictureEncoder:
         """The last packets; nothing can be encoded after."""
         packets: list[Any] = self.stream.encode(None)
         return packets
+
+
+class _FieldMark:
+    """Marks frames as two fields, which PyAV does only by way of a filter; codes stay."""
+
+    def __init__(self, encoding: Encoding, info: VideoInfo) -> None:
+        self._graph = av.filter.Graph()
+        frames = self._graph.add_buffer(
+            width=info.width,
+            height=info.height,
+            format=av.VideoFormat(encoding.pix_fmt, info.width, info.height),
+            time_base=Fraction(info.time_base),
+        )
+        mark = self._graph.add("setparams", f"field_mode={encoding.fields}")
+        end = self._graph.add("buffersink")
+        frames.link_to(mark)
+        mark.link_to(end)
+        self._graph.configure()
+
+    def put_on(self, picture: Any) -> Any:
+        self._graph.push(picture)
+        return self._graph.pull()

@@ -1,10 +1,10 @@
-"""Luma out of decoded frames, planes into frames for the encoder, without any conversion."""
+"""Codes out of decoded frames, planes into frames for the encoder, without any conversion."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import av
 import cv2
@@ -13,7 +13,22 @@ import numpy.typing as npt
 
 from vidcolor.errors import MediaError
 
-__all__ = ["PixelLayout", "chroma_share", "layout_of", "luma_of", "put_planes"]
+__all__ = [
+    "Codes",
+    "PixelLayout",
+    "chroma_planes_of",
+    "chroma_share",
+    "code_type",
+    "codes_of",
+    "is_transparent",
+    "layout_of",
+    "luma_of",
+    "luma_of_rgb",
+    "plane_view",
+    "put_planes",
+    "rgb_of",
+    "subsampling_of",
+]
 
 Array = npt.NDArray[Any]
 
@@ -22,6 +37,7 @@ BT709 = np.array([[0.2126, 0.7152, 0.0722]], np.float32)
 
 _HIGH_BITS = re.compile(r"^p[0-4]1[0-6]")  # p010 and kin keep the value in the upper bits
 _PLANAR_RGB = re.compile(r"^gbra?p(|9|10|12|14|16)(le|be)?$")
+_RED_FIRST = ("nv21", "nv42")  # semi-planar with Cr before Cb
 _NEUTRAL_8 = 6
 """Distance from neutral, in 8-bit codes, up to which chroma is noise."""
 
@@ -94,6 +110,14 @@ def layout_of(pixel_format: Any) -> PixelLayout:
     return PixelLayout(name, "plane", bits, shift=shift, full_range=full, gray=gray)
 
 
+def subsampling_of(name: str) -> tuple[int, int]:
+    """Luma rows and columns to a chroma sample of a pixel format; (1, 1) where it has none."""
+    parts = av.VideoFormat(name, 16, 16).components
+    if len(parts) < 3:
+        return 1, 1
+    return 16 // parts[1].height, 16 // parts[1].width
+
+
 def luma_of(frame: Any, layout: PixelLayout) -> Array:
     """A copy of the luma of a decoded frame.
 
@@ -106,25 +130,97 @@ def luma_of(frame: Any, layout: PixelLayout) -> Array:
         BT.709, full range, rounded to the depth of the source.
     """
     if layout.kind == "rgb":
-        rgb = _rgb(frame, layout).astype(np.float32)
-        luma = np.rint(cv2.transform(rgb, BT709)).reshape(rgb.shape[:2])
-    else:
-        if layout.via is not None:
-            frame = frame.reformat(format=layout.via)
-        luma = plane_view(frame, 0)
-        if layout.shift:
-            luma = luma >> layout.shift
-    return luma.astype(_luma_dtype(layout.bits))
+        return luma_of_rgb(rgb_of(frame, layout), layout.bits)
+    return _copied(plane_view(_unpacked(frame, layout), 0), layout)
 
 
-def _luma_dtype(bits: int) -> type[np.integer[Any]]:
+class Codes(NamedTuple):
+    """All of a decoded frame but transparency.
+
+    Attributes:
+        luma: (H, W), as `luma_of`.
+        chroma: (2, h, w) Cb and Cr as decoded, of the same type; None for gray and RGB.
+        rgb: (3, H, W) R'G'B' as decoded, of the same type; None unless the frame is RGB.
+    """
+
+    luma: Array
+    chroma: Array | None = None
+    rgb: Array | None = None
+
+
+def codes_of(frame: Any, layout: PixelLayout) -> Codes:
+    """A copy of luma and color of a decoded frame.
+
+    Args:
+        frame: A decoded `av.VideoFrame`.
+        layout: Of its pixel format.
+    """
+    if layout.kind == "rgb":
+        rgb = rgb_of(frame, layout)
+        apart = np.ascontiguousarray(rgb.transpose(2, 0, 1))
+        return Codes(luma_of_rgb(rgb, layout.bits), rgb=apart.astype(code_type(layout.bits)))
+    frame = _unpacked(frame, layout)
+    luma = _copied(plane_view(frame, 0), layout)
+    if layout.gray:
+        return Codes(luma)
+    return Codes(luma, np.stack([_copied(plane, layout) for plane in chroma_planes_of(frame)]))
+
+
+def luma_of_rgb(rgb: Array, bits: int) -> Array:
+    """Y' by BT.709, full range, rounded; the same for the same codes wherever it is asked.
+
+    Args:
+        rgb: (H, W, 3) R'G'B' codes.
+        bits: Their depth.
+
+    Returns:
+        (H, W) uint8, int16 (9 to 15 bit) or int32 (16 bit).
+    """
+    exact = np.ascontiguousarray(rgb, np.float32)  # one order in memory, one way of summing
+    luma = np.rint(cv2.transform(exact, BT709)).reshape(rgb.shape[:2])
+    return luma.astype(code_type(bits))
+
+
+def code_type(bits: int) -> type[np.integer[Any]]:
+    """In which type codes of a depth travel."""
     if bits == 8:
         return np.uint8
     return np.int16 if bits < 16 else np.int32
 
 
-def _rgb(frame: Any, layout: PixelLayout) -> Array:
-    """(H, W, 3) R'G'B' codes."""
+def _copied(plane: Array, layout: PixelLayout) -> Array:
+    return (plane >> layout.shift if layout.shift else plane).astype(code_type(layout.bits))
+
+
+def _unpacked(frame: Any, layout: PixelLayout) -> Any:
+    return frame if layout.via is None else frame.reformat(format=layout.via)
+
+
+def chroma_planes_of(frame: Any) -> tuple[Array, Array]:
+    """Cb and Cr of a planar or semi-planar frame as they lie in memory."""
+    if len(frame.planes) == 2:
+        pair = plane_view(frame, 1, samples=2)
+        first, second = pair[..., 0], pair[..., 1]
+        return (second, first) if frame.format.name in _RED_FIRST else (first, second)
+    return plane_view(frame, 1), plane_view(frame, 2)
+
+
+def is_transparent(frame: Any) -> bool:
+    """Whether a frame is transparent anywhere."""
+    name, parts = frame.format.name, frame.format.components
+    if len(parts) not in (2, 4):
+        return False
+    last = parts[-1]
+    if len(frame.planes) == len(parts):
+        alpha = plane_view(frame, last.plane)
+        return bool(alpha.min() < (1 << last.bits) - 1)
+    if name.startswith("ya"):
+        return bool(plane_view(frame, 0, samples=2)[..., 1].min() < (1 << last.bits) - 1)
+    return bool(plane_view(frame.reformat(format="rgba"), 0, samples=4)[..., 3].min() < 255)
+
+
+def rgb_of(frame: Any, layout: PixelLayout) -> Array:
+    """(H, W, 3) R'G'B' codes of a decoded RGB frame."""
     if layout.via is None:
         green, blue, red = (plane_view(frame, i) for i in range(3))
         return np.stack((red, green, blue), axis=2)
@@ -159,21 +255,17 @@ def chroma_share(frame: Any, layout: PixelLayout) -> float:
     if layout.gray:
         return 0.0
     if layout.kind == "rgb":
-        rgb = _rgb(frame, layout)[::4, ::4].astype(np.int32)
+        rgb = rgb_of(frame, layout)[::4, ::4].astype(np.int32)
         far = (rgb.max(2) - rgb.min(2)) > 2 * _NEUTRAL_8 << (layout.bits - 8)
         return float(far.mean())
     if layout.via is not None:
         frame = frame.reformat(format=layout.via)
     if len(frame.planes) < 2:
         return 0.0
-    if len(frame.planes) == 2:  # semi-planar: Cb and Cr alternate
-        chroma = [plane_view(frame, 1, samples=2)[::4, ::4]]
-    else:
-        chroma = [plane_view(frame, i)[::4, ::4] for i in (1, 2)]
     neutral, near = 1 << (layout.bits - 1), _NEUTRAL_8 << (layout.bits - 8)
-    codes = [(c >> layout.shift).astype(np.int32) for c in chroma]
-    far = [np.abs(c - neutral) > near for c in codes]
-    return float(far[0].any(2).mean() if len(far) == 1 else (far[0] | far[1]).mean())
+    codes = [(c[::4, ::4] >> layout.shift).astype(np.int32) for c in chroma_planes_of(frame)]
+    blue, red = (np.abs(c - neutral) > near for c in codes)
+    return float((blue | red).mean())
 
 
 def put_planes(frame: Any, planes: tuple[Array, ...]) -> None:
@@ -181,13 +273,15 @@ def put_planes(frame: Any, planes: tuple[Array, ...]) -> None:
 
     Args:
         frame: An `av.VideoFrame` that nobody else refers to.
-        planes: As many arrays as it has planes, of its sizes and word length.
+        planes: As many arrays as it has planes, of its sizes and word length; (H, W), or
+            (H, W, S) where S values make a pixel.
 
     Raises:
         ValueError: If a size differs.
     """
     for plane, values in zip(frame.planes, planes, strict=True):
-        if values.shape != (plane.height, plane.width):
+        if values.shape[:2] != (plane.height, plane.width):
             raise ValueError(f"plane is {plane.height}x{plane.width}, given {values.shape}")
         rows = np.frombuffer(plane, values.dtype).reshape(plane.height, -1)
-        rows[:, : plane.width] = values
+        across = values.reshape(plane.height, -1)
+        rows[:, : across.shape[1]] = across

@@ -53,7 +53,7 @@ class SegmentWriter:
     def __init__(self, store: SegmentStore, pieces: Sequence[Piece]) -> None:
         self._store, self._pieces = store, pieces
         self._order = Order(store.info)
-        self._thread: EncodeThread | None = None
+        self._thread: EncodeThread[Colored] | None = None
 
     @property
     def frames(self) -> int:
@@ -73,7 +73,7 @@ class SegmentWriter:
         """
         self._order.check(colored.frames)
         assert self._thread is not None, "the writer is not open"
-        self._thread.put(colored)
+        self._thread.put(colored, len(colored.frames))
 
     def __exit__(
         self,
@@ -158,7 +158,8 @@ class _OpenSegment:
             raise _miscounted(self._store.output, self.piece, None)
         self._luma = zlib.crc32(frames.luma[number].numpy().tobytes(), self._luma)
         self._times.append(frames.pts[number])
-        self._write(self._encoder.encode(colored, number))
+        planes = self._store.planes.lay(colored, number, self._store.encoding)
+        self._write(self._encoder.encode(planes, frames.pts[number]))
 
     def land(self) -> None:
         piece, times = self.piece, self._times

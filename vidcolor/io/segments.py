@@ -27,9 +27,10 @@ import av.error
 
 from vidcolor.color.compose import ComposeConfig
 from vidcolor.errors import MediaError
-from vidcolor.io.codecs import OutputConfig, choose_encoding, encoder_rate
+from vidcolor.io.codecs import OutputConfig, encoder_rate
 from vidcolor.io.film_file import FilmFile, open_encoder
-from vidcolor.io.picture import PictureEncoder, color_tags
+from vidcolor.io.frame_planes import ColoredPlanes
+from vidcolor.io.picture import PictureEncoder
 from vidcolor.io.segment_file import Segment, begins_as_segment, read_packets, read_segment
 from vidcolor.io.segment_order import DecodeTimes
 from vidcolor.io.source import reason
@@ -60,6 +61,7 @@ class SegmentStore:
     Attributes:
         folder: Made when the first segment is.
         output: The film to be; its extension and `config` settle the encoder.
+        planes: What the encoder gets of a colored frame.
         encoder: Everything that encoders are told, by name. A segment of other settings counts
             as not there.
 
@@ -84,8 +86,9 @@ class SegmentStore:
     ) -> None:
         self.folder, self.output, self.info = folder, output, info
         self.config = config or OutputConfig()
-        self.compose = compose or ComposeConfig()
-        self.encoding = encoding = choose_encoding(output, info, self.config)
+        compose = compose or ComposeConfig()
+        self.planes = ColoredPlanes(compose)
+        self.encoding = encoding = self.planes.encoding(output, info, self.config)
         if folder.exists() and not folder.is_dir():
             raise MediaError(f"{folder}: is no folder; segments of {output.name} belong there")
         told = {
@@ -96,8 +99,8 @@ class SegmentStore:
             "time_base": str(info.time_base),
             "rate": str(encoder_rate(info)),
             "aspect": str(info.sample_aspect),
-            "tags": color_tags(info),
-            "compose": asdict(self.compose),
+            "tags": encoding.tags,
+            "compose": asdict(compose),
         }
         self.encoder: dict[str, Any] = json.loads(json.dumps(told))  # as it is read back
 
@@ -150,7 +153,7 @@ class SegmentStore:
             MediaError: If encoder and film do not go together.
         """
         out = av.open(io.BytesIO(), "w", format=self.encoding.container)
-        return out, open_encoder(self.output, out, self.encoding, self.info, self.compose)
+        return out, open_encoder(self.output, out, self.encoding, self.info)
 
     def target(self, key: str) -> Target:
         """A file to be for a segment, in a folder that exists.
@@ -197,9 +200,7 @@ class SegmentStore:
         sources = () if source is None else (source,)
         target = Target(self.output, self.config.overwrite, sources)
         try:
-            with FilmFile(
-                self.output, target.temporary, self.encoding, self.info, self.compose, source
-            ) as film:
+            with FilmFile(self.output, target.temporary, self.encoding, self.info, source) as film:
                 for packet, shown in self._packets(cards, film):
                     film.write((packet,), shown * self.info.time_base)
                 film.finish()

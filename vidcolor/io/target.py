@@ -5,13 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import secrets
-from collections.abc import Iterable
+import shutil
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from vidcolor.errors import MediaError
 from vidcolor.io.source import reason
 
-__all__ = ["Target"]
+__all__ = ["Target", "TargetFolder", "must_not_be"]
 
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EACCES, errno.EXDEV}
 
@@ -36,9 +37,7 @@ class Target:
         self._named = path
         self._overwrite = overwrite
         self.path = Path(os.path.realpath(path))
-        for source in sources:
-            if _same(self.path, source):
-                raise MediaError(f"{path}: is the input itself; give the output another name")
+        must_not_be(path, sources)
         if self.path.exists():
             if not self.path.is_file():
                 raise MediaError(f"{path}: is not a file that can be replaced")
@@ -110,6 +109,80 @@ class Target:
                 raise
         finally:
             os.close(handle)
+
+
+class TargetFolder:
+    """A folder to be, and the hidden one beside it that stands in for it.
+
+    Attributes:
+        path: Where the folder will be.
+        temporary: A new, empty folder beside it.
+
+    Args:
+        path: As the user named it. An empty folder of that name may be there.
+        overwrite: Whether a folder of that name may be replaced.
+        replaceable: Told the name of each thing in a folder that is to be replaced; says whether
+            it may go. Anything else in there stops it all.
+
+    Raises:
+        MediaError: If the folder exists and may not be replaced, or cannot be made.
+    """
+
+    def __init__(self, path: Path, overwrite: bool, replaceable: Callable[[str], bool]) -> None:
+        self._named = path
+        self.path = Path(os.path.realpath(path))
+        self._replaced: Path | None = None
+        if self.path.exists() and not self.path.is_dir():
+            raise MediaError(f"{path}: exists and is no folder")
+        names = [entry.name for entry in self.path.iterdir()] if self.path.exists() else []
+        if names and not overwrite:
+            raise MediaError(f"{path}: exists; use --overwrite to replace it")
+        other = next((name for name in sorted(names) if not replaceable(name)), None)
+        if other is not None:
+            raise MediaError(f"{path}: holds {other}, which would be lost; give another folder")
+        if not self.path.parent.is_dir():
+            raise MediaError(f"{path}: there is no folder {self.path.parent}")
+        self.temporary = self._beside("partial")
+        try:
+            self.temporary.mkdir()
+        except OSError as error:
+            raise MediaError(f"{path}: cannot be written ({reason(error)})") from error
+
+    def land(self) -> Path:
+        """Give the folder its name.
+
+        Raises:
+            MediaError: If the disk fails.
+        """
+        try:
+            if self.path.exists():
+                self._replaced = self._beside("replaced")
+                self.path.rename(self._replaced)
+            self.temporary.rename(self.path)
+            if self._replaced is not None:
+                shutil.rmtree(self._replaced)
+        except OSError as error:
+            raise MediaError(f"{self._named}: cannot be written ({reason(error)})") from error
+        return self.path
+
+    def discard(self) -> None:
+        """Remove the temporary folder, if it is still there."""
+        shutil.rmtree(self.temporary, ignore_errors=True)
+
+    def _beside(self, word: str) -> Path:
+        name = f".{self.path.name[:100]}.{word}-{secrets.token_hex(4)}"
+        return self.path.with_name(name)
+
+
+def must_not_be(path: Path, sources: Iterable[Path]) -> None:
+    """Look whether an output is none of the inputs, by whatever name.
+
+    Raises:
+        MediaError: If it is.
+    """
+    for source in sources:
+        if _same(Path(os.path.realpath(path)), source):
+            raise MediaError(f"{path}: is the input itself; give the output another name")
 
 
 def _same(path: Path, other: Path) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import chain, islice
@@ -17,32 +17,28 @@ import numpy as np
 import torch
 
 from vidcolor.errors import ConfigError, MediaError
-from vidcolor.io.damage import structural_damage
+from vidcolor.io.decode import decode
+from vidcolor.io.film_info import color_warnings, describe_film
 from vidcolor.io.film_part import FilmPart
-from vidcolor.io.planes import PixelLayout, chroma_share, layout_of, luma_of
-from vidcolor.io.source import Span, as_time, open_source, reason, seconds
-from vidcolor.records import ColorSpec, FrameBatch, Matrix, VideoInfo
+from vidcolor.io.planes import (
+    Codes,
+    PixelLayout,
+    chroma_share,
+    codes_of,
+    is_transparent,
+    layout_of,
+    luma_of,
+    subsampling_of,
+)
+from vidcolor.io.source import Span, as_time, open_source, seconds
+from vidcolor.io.source_format import SourceFormat, describe_source
+from vidcolor.records import FrameBatch, VideoInfo
 
 __all__ = ["InputConfig", "VideoReader"]
 
 _log = logging.getLogger(__name__)
 
-_MATRICES: dict[int, Matrix] = {
-    1: "bt709",
-    4: "bt601",
-    5: "bt601",
-    6: "bt601",
-    7: "bt709",
-    9: "bt2020",
-    10: "bt2020",
-}
-_UNSPECIFIED = 2
-_FULL, _LIMITED = 2, 1
-_HDR = {16: "PQ", 18: "HLG"}
 _COLOR_SHARE = 0.02
-_SD_LINES = 576
-_BAD_START_PACKETS = 500
-"""Undecodable packets passed over before the first frame: a broadcast cut in mid-shot."""
 _RETREAT_S = 10
 
 
@@ -80,6 +76,8 @@ class VideoReader:
         path: The file.
         config: Part and batch size.
         part: Frames by number, in place of the seconds of `config`; None if there is no list.
+        keep_chroma: Whether frames come with their color as stored, `chroma` or `rgb`: for an
+            output in which only repaired places differ.
 
     Raises:
         MediaError: On entering, if the file is missing, empty, encrypted, no film, or has no
@@ -89,15 +87,21 @@ class VideoReader:
     """
 
     def __init__(
-        self, path: str | Path, config: InputConfig | None = None, part: FilmPart | None = None
+        self,
+        path: str | Path,
+        config: InputConfig | None = None,
+        part: FilmPart | None = None,
+        keep_chroma: bool = False,
     ) -> None:
         self.path = Path(path)
         self.config = config or InputConfig()
         self.part = part
+        self.keep_chroma = keep_chroma
         self._lock = threading.Lock()
         self._container: Any = None
         self._info: VideoInfo | None = None
         self._layout: PixelLayout | None = None
+        self._format: SourceFormat | None = None
         self._colored = False
         self._warned: set[str] = set()
 
@@ -140,6 +144,13 @@ class VideoReader:
         if self._info is None:
             raise RuntimeError("the reader is not open")
         return self._info
+
+    @property
+    def source_format(self) -> SourceFormat:
+        """How the picture is stored; known once the film is open with `keep_chroma`."""
+        if self._format is None:
+            raise RuntimeError("the reader is not open, or does not keep chroma")
+        return self._format
 
     @property
     def has_color(self) -> bool:
@@ -188,7 +199,7 @@ class VideoReader:
 
     def _batch(self, info: VideoInfo, number: int) -> tuple[FrameBatch | None, MediaError | None]:
         """Up to `batch_size` frames, and what went wrong after them."""
-        planes: list[np.ndarray[Any, Any]] = []
+        codes: list[Codes] = []
         times: list[int] = []
         failure: MediaError | None = None
         assert self._layout is not None
@@ -206,57 +217,44 @@ class VideoReader:
                     self.part.check(self.path, number + len(times), pts)
                 self._must_match(frame, pts)
                 self._look_for_color(frame)
-                planes.append(luma_of(frame, self._layout))
+                codes.append(self._codes(frame, self._layout))
                 times.append(pts)
         except MediaError as error:
             failure = error
         if not times:
             return None, failure
-        luma = torch.from_numpy(np.stack(planes)[:, None])
-        return FrameBatch(luma, tuple(times), info, index=number, start=number), failure
+        batch = FrameBatch(
+            torch.from_numpy(np.stack([frame.luma for frame in codes])[:, None]),
+            tuple(times),
+            info,
+            index=number,
+            start=number,
+            chroma=_joined([frame.chroma for frame in codes]),
+            rgb=_joined([frame.rgb for frame in codes]),
+        )
+        return batch, failure
+
+    def _codes(self, frame: Any, layout: PixelLayout) -> Codes:
+        return codes_of(frame, layout) if self.keep_chroma else Codes(luma_of(frame, layout))
 
     # -- what the frames are -------------------------------------------------------------------
 
     def _describe(self, frame: Any) -> VideoInfo:
         """The record of the film, from its first frame and its stream."""
-        stream, layout = self._stream, layout_of(frame.format)
+        layout = layout_of(frame.format)
         self._layout = layout
         self._look_for_color(frame)
-        color_range = int(frame.color_range) or int(stream.codec_context.color_range)
-        full = layout.full_range if color_range not in (_FULL, _LIMITED) else color_range == _FULL
-        if layout.kind == "rgb":
-            full = True
-        primaries = int(frame.color_primaries) or _UNSPECIFIED
-        transfer = int(frame.color_trc) or _UNSPECIFIED
-        if transfer in _HDR:
-            self._warn(f"is HDR ({_HDR[transfer]}); color is made as for SDR, expect it paler")
-        if frame.interlaced_frame:
-            self._warn("is interlaced; deinterlace it first, or color will comb along edges")
-        rate = stream.average_rate or stream.guessed_rate or stream.base_rate or 25
-        aspect = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio or 1
-        spec = ColorSpec(
-            self._matrix(frame, layout), full, layout.bits, primaries=primaries, transfer=transfer
-        )
-        return VideoInfo(
-            frame.height,
-            frame.width,
-            rate=Fraction(rate) if rate > 0 else Fraction(25),
-            time_base=self._time_base,
-            sample_aspect=Fraction(aspect) if aspect > 0 else Fraction(1),
-            rotation=round(frame.rotation / 90) * 90 % 360,
-            color=spec,
-        )
-
-    def _matrix(self, frame: Any, layout: PixelLayout) -> Matrix:
-        if layout.kind == "rgb":
-            return "bt709"
-        tag = int(frame.colorspace)
-        if tag in _MATRICES:
-            return _MATRICES[tag]
-        if tag not in (0, _UNSPECIFIED):
-            self._warn(f"has color matrix {tag}, which is read as BT.709")
-            return "bt709"
-        return "bt601" if frame.height <= _SD_LINES else "bt709"
+        if self.keep_chroma:
+            self._format = describe_source(self._stream, frame, layout)
+            if is_transparent(frame):
+                self._warn("has transparency, which is left out")
+        else:
+            for message in color_warnings(frame):
+                self._warn(message)
+        info, read_as = describe_film(self._stream, frame, layout)
+        if read_as is not None:
+            self._warn(read_as)
+        return info
 
     def _must_match(self, frame: Any, pts: int) -> None:
         layout, info = self._layout, self.info
@@ -268,12 +266,19 @@ class VideoReader:
             )
         if frame.format.name != layout.name:
             other = layout_of(frame.format)
-            if (other.bits, other.full_range) != (layout.bits, layout.full_range):
+            if self._kept(other) != self._kept(layout):
                 raise MediaError(
                     f"{self.path}: the pixel format changes from {layout.name} to {other.name} "
                     f"at {self._time(pts)}; split the file there"
                 )
             self._layout = replace(other)
+
+    def _kept(self, layout: PixelLayout) -> tuple[object, ...]:
+        """What must stay the same through a film."""
+        luma = layout.bits, layout.full_range
+        if not self.keep_chroma:
+            return luma
+        return *luma, layout.kind == "rgb", layout.gray, subsampling_of(layout.via or layout.name)
 
     def _look_for_color(self, frame: Any) -> None:
         if not self._colored and self._layout is not None:
@@ -363,66 +368,13 @@ class VideoReader:
         yield from self._decoded(partial=False)
 
     def _decoded(self, partial: bool) -> Generator[Any]:
-        """Every frame that the decoder gives; damage raises."""
-        stream = self._stream
-        context = stream.codec_context
-        if not context.is_open:
-            stream.thread_type = "AUTO"
-        reached: int | None = None
-        clean = False
-        passed_over = 0
-        failure: BaseException | None = None
-        packets = self._container.demux(stream)
-        while True:
-            try:
-                packet = next(packets, None)
-                if packet is None:
-                    break
-                if packet.has_sidedata("encryption_info"):
-                    # some of the noise might pass for a picture
-                    raise MediaError(f"{self.path}: is encrypted; give a copy without protection")
-                frames = packet.decode()
-            except (av.error.FFmpegError, ValueError, OSError) as error:
-                if isinstance(error, MediaError):
-                    raise
-                failure = error
-                if clean or passed_over >= _BAD_START_PACKETS or isinstance(error, EOFError):
-                    raise MediaError(self._damaged(reached, reason(error))) from error
-                passed_over += 1
-                continue
-            if packet.is_corrupt and clean:
-                raise MediaError(self._damaged(reached, "a packet is damaged"))
-            for frame in frames:
-                if frame.is_corrupt and clean:
-                    raise MediaError(self._damaged(reached, "a picture is damaged"))
-                clean = clean or not frame.is_corrupt
-                if not clean:
-                    self._warn("begins with damaged pictures; they are taken as they are")
-                reached = frame.pts if frame.pts is not None else reached
-                yield frame
-        if failure is not None and reached is None:
-            raise MediaError(self._undecodable(failure)) from failure
-        if passed_over:
-            self._warn(f"begins with {passed_over} packets that cannot be decoded; left out")
-        damage = None if partial and self._span.end is not None else structural_damage(self.path)
-        if damage is not None and reached is not None:
-            raise MediaError(self._damaged(reached, damage))
+        to_its_end = not (partial and self._span.end is not None)
+        return decode(self.path, self._container, self._stream, to_its_end, self._warn)
 
     # -- words -----------------------------------------------------------------------------------
 
     def _time(self, pts: int) -> str:
         return as_time(pts * self._time_base)
-
-    def _damaged(self, reached: int | None, why: str) -> str:
-        where = "at its beginning" if reached is None else f"after {self._time(reached)}"
-        return f"{self.path}: is damaged or cut off {where} ({why})"
-
-    def _undecodable(self, failure: BaseException) -> str:
-        name = self._stream.codec_context.name
-        return (
-            f"{self.path}: no frame of its {name} picture can be decoded: it is damaged "
-            f"({reason(failure)})"
-        )
 
     def _nothing(self) -> str:
         if self.part is not None and self.part.index:
@@ -439,3 +391,8 @@ class VideoReader:
         if message.split("(")[0] not in self._warned:
             self._warned.add(message.split("(")[0])
             _log.warning("%s %s", self.path, message)
+
+
+def _joined(planes: Sequence[np.ndarray[Any, Any] | None]) -> torch.Tensor | None:
+    there = [plane for plane in planes if plane is not None]
+    return torch.from_numpy(np.stack(there)) if there else None

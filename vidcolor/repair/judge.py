@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import cast
@@ -9,14 +11,15 @@ from typing import cast
 import cv2
 import numpy as np
 
-from vidcolor.errors import GuidanceError
+from vidcolor.io.masks import Holes
+from vidcolor.records import VideoInfo
 from vidcolor.repair.records import Hole, Marked, Spot
 from vidcolor.repair.spots_file import Verdicts
 
-__all__ = ["HolesOf", "Judge", "spots_of"]
+__all__ = ["Judge", "OpenHoles", "spots_of"]
 
-HolesOf = Callable[[int], Hole | None]
-"""Tells the (H, W) holes of a frame by its number in the film; None where it has none."""
+OpenHoles = Callable[[VideoInfo], Holes]
+"""Opens the masks of a film when its size is known."""
 
 
 def spots_of(hole: Hole) -> tuple[Spot, ...]:
@@ -37,54 +40,64 @@ class Judge:
     spot, whoever found it.
 
     Args:
-        given: Holes by frame.
-        protect: Places by frame that stay as they are.
+        given: Masks of damage.
+        protect: Masks of what stays as it is.
         verdicts: States of spots.
+        whole: The whole film comes, so that masks of frames that it does not have are noticed.
 
     Raises:
-        GuidanceError: While running, if a hole has another size than the frame.
+        MediaError: While running, if masks cannot be read or are not those of the film.
+        GuidanceError: If verdicts are those of another film.
     """
 
     def __init__(
         self,
-        given: HolesOf | None = None,
-        protect: HolesOf | None = None,
+        given: OpenHoles | None = None,
+        protect: OpenHoles | None = None,
         verdicts: Verdicts | None = None,
+        whole: bool = False,
     ) -> None:
         self._given, self._protect, self._verdicts = given, protect, verdicts
+        self._whole = whole
 
     def __call__(self, marked: Iterable[Marked]) -> Iterator[Marked]:
         """The same frames, their spots judged."""
-        if self._given is None and self._protect is None and self._verdicts is None:
-            yield from marked
+        batches = iter(marked)
+        first = next(batches, None)
+        if first is None:
             return
-        for batch in marked:
-            judged = (self._frame(batch, number) for number in range(len(batch.frames)))
-            yield replace(batch, spots=tuple(judged))
+        with contextlib.ExitStack() as stack:
+            info = first.frames.info
+            given, protect = (
+                None if opened is None else stack.enter_context(opened(info))
+                for opened in (self._given, self._protect)
+            )
+            end = 0
+            for batch in itertools.chain([first], batches):
+                frames = range(len(batch.frames))
+                yield replace(
+                    batch, spots=tuple(self._frame(batch, n, given, protect) for n in frames)
+                )
+                end = batch.frames.index + len(batch.frames)
+            for holes in (given, protect):
+                if holes is not None and self._whole:
+                    holes.check(end)
 
-    def _frame(self, batch: Marked, number: int) -> tuple[Spot, ...]:
+    def _frame(
+        self, batch: Marked, number: int, given: Holes | None, protect: Holes | None
+    ) -> tuple[Spot, ...]:
         frames = batch.frames
-        index, size = frames.index + number, frames.info.size
+        index = frames.index + number
         spots = batch.spots[number]
-        if self._given is not None:
-            hole = _sized(self._given(index), size, index)
+        if given is not None:
+            hole = given.hole(index)
             spots += () if hole is None else spots_of(hole)
         if self._verdicts is not None:
             spots = self._verdicts.apply(spots, index, frames.pts[number])
-        if self._protect is not None:
-            kept = _sized(self._protect(index), size, index)
-            if kept is not None:
-                spots = tuple(part for spot in spots for part in _outside(spot, kept))
+        kept = None if protect is None else protect.hole(index)
+        if kept is not None:
+            spots = tuple(part for spot in spots for part in _outside(spot, kept))
         return spots
-
-
-def _sized(hole: Hole | None, size: tuple[int, int], index: int) -> Hole | None:
-    if hole is not None and hole.shape != size:
-        raise GuidanceError(
-            f"mask of frame {index} is {hole.shape[1]}x{hole.shape[0]}, the film is "
-            f"{size[1]}x{size[0]}; give masks of the film's size"
-        )
-    return hole
 
 
 def _outside(spot: Spot, kept: Hole) -> Iterator[Spot]:
