@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from parity import classic, published, zhang
+from parity import classic, partialconv, partialconv_loss, published, zhang
 from parity.fixture import (
     BINS,
     BINS_FLOAT32,
@@ -409,6 +409,8 @@ def check_levin(fix: Fixture, case: Case) -> Iterator[Error]:
 
 CHECKS: dict[str, Callable[[Fixture, Case], Iterator[Error]]] = {
     **classic.CHECKS,
+    **partialconv.CHECKS,
+    **partialconv_loss.CHECKS,
     **published.CHECKS,
     **zhang.CHECKS,
     "bins": check_bins,

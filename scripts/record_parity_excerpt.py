@@ -2,7 +2,8 @@
 
 Usage: python scripts/record_parity_excerpt.py FIXTURE.npz KIND OUTPUT.npz
 
-KIND is a key of `CASES`, or of `PUBLISHED` for an archive without an index. Inputs stay whole,
+KIND is a key of `CASES`, of `PUBLISHED` for an archive without an index, or of `LISTED` for one
+with a manifest. Inputs stay whole,
 outputs are kept at every few rows and columns (`stride` in the index, which
 scripts/check_parity.py honors). The full fixtures were recorded from the code that `SOURCES` names.
 """
@@ -27,6 +28,11 @@ SOURCES = {
     "fusion": INSTCOLOR,
     "pieces": INSTCOLOR,
     "pictures": INSTCOLOR,
+    "partialconv": (
+        "NVIDIA/partialconv @610d373 and naoto0804/pytorch-inpainting-with-partial-conv @8d64e7e, "
+        "run on a CPU in float64"
+    ),
+    "partialconv_loss": "naoto0804/pytorch-inpainting-with-partial-conv @8d64e7e, in float64",
     "siggraph17": COLORIZERS,
 }
 
@@ -88,6 +94,20 @@ PUBLISHED: dict[str, tuple[str, dict[str, str]]] = {
         },
     ),
 }  # fmt: skip
+# of archives with a manifest: cases with the stride of their outputs, the arrays that have one,
+# what is kept of which cases only, and the entries of the manifest that the cases need
+LISTED: dict[str, dict[str, int]] = {
+    "partialconv": {
+        "layer_08": 4, "layer_31": 4, "layer_34": 1, "layer_36": 1, "layer_38": 2, "layer_39": 2,
+        "layer_40": 4, "layer_41": 2, "layer_42": 4, "layer_43": 2, "layer_44": 2, "layer_45": 3,
+        "layer_46": 3, "layer_47": 4, "count_01": 4, "count_02": 4, "count_03": 1,
+        "unet_5_empty": 8, "unet_5_train": 8, "unet_5_finetune": 8,
+    },
+    "partialconv_loss": {"loss_rgb": 2, "loss_gray": 2},
+}  # fmt: skip
+STRIDED = ("out", "mask_out", "ratio", "grad_x", "grad_out")
+INSIDE = {"trace_": ("unet_5_train",), "mask_enc": ("unet_5_empty",), "mask_dec": ()}
+HEADS = ("format", "salt", "recipe_check", "input_check")
 STRIDE = 4
 PUBLISHED_SALT = "colorizers-public-1"
 
@@ -136,16 +156,40 @@ def indexed(path: str, kind: str) -> tuple[dict[str, Any], dict[str, Any]]:
     return {"meta": {**index["meta"], "source": SOURCES[kind]}, "cases": cases}, arrays
 
 
+def listed(path: str, kind: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Manifest and arrays of an archive with one."""
+    full = np.load(path)
+    manifest = json.loads(full["__manifest__"].tobytes())
+    cases = {}
+    arrays: dict[str, Any] = {}
+    for name, stride in LISTED[kind].items():
+        case = manifest["cases"][name]
+        step = stride * case.get("stride", 1)
+        cases[name] = {key: value for key, value in case.items() if key not in ("arrays", "keys")}
+        cases[name]["stride"] = step
+        for key in case["arrays"]:
+            if any(key.startswith(part) and name not in of for part, of in INSIDE.items()):
+                continue
+            value = full[f"{name}/{key}"]
+            arrays[f"{name}/{key}"] = value[:, :, ::stride, ::stride] if key in STRIDED else value
+    heads = {key: manifest[key] for key in HEADS}
+    return {**heads, "source": SOURCES[kind], "cases": cases}, arrays
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Write the excerpt."""
     parser = argparse.ArgumentParser(description="Cut the tests' numbers out of a fixture.")
     parser.add_argument("fixture")
-    parser.add_argument("kind", choices=sorted({*CASES, *PUBLISHED}))
+    parser.add_argument("kind", choices=sorted({*CASES, *PUBLISHED, *LISTED}))
     parser.add_argument("output", type=Path)
     args = parser.parse_args(arguments)
-    excerpt = published if args.kind in PUBLISHED else indexed
-    index, arrays = excerpt(args.fixture, args.kind)
-    arrays["index_json"] = np.array(json.dumps(index))
+    if args.kind in LISTED:
+        index, arrays = listed(args.fixture, args.kind)
+        arrays["__manifest__"] = np.frombuffer(json.dumps(index).encode(), np.uint8)
+    else:
+        excerpt = published if args.kind in PUBLISHED else indexed
+        index, arrays = excerpt(args.fixture, args.kind)
+        arrays["index_json"] = np.array(json.dumps(index))
     np.savez_compressed(args.output, **arrays)
     size = args.output.stat().st_size
     print(f"{args.output}: {len(index['cases'])} cases, {size} bytes")

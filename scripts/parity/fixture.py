@@ -21,6 +21,9 @@ SPREAD, SPREAD_WEIGHTS = 1e-7, 1e-12
 Array = np.ndarray[Any, Any]
 Case = dict[str, Any]
 
+MANIFEST = "__manifest__"
+"""The array with the index of archives whose cases are a table by name."""
+
 # an array that only archives of this kind have, for those without an index
 BARE = {
     "act_color_decoder": "ddcolor",
@@ -71,14 +74,20 @@ def picture(image: Array) -> Tensor:
 
 
 class Fixture:
-    """One archive, read case by case."""
+    """One archive, read case by case.
+
+    Its index is `index_json`; or `__manifest__`, whose kinds are named after its format too, since
+    others have kinds of the same name ("partialconv loss"); or it has none and is one case.
+    """
 
     def __init__(self, path: str) -> None:
         self.arrays = np.load(path)
-        self.bare = "index_json" not in self.arrays
+        self.bare = not {"index_json", MANIFEST} & set(self.arrays.files)
         if self.bare:
             kinds = (kind for array, kind in BARE.items() if array in self.arrays)
             index = {"meta": {}, "cases": [{"name": "all", "kind": next(kinds, "unknown")}]}
+        elif MANIFEST in self.arrays:
+            index = _of_manifest(json.loads(self.arrays[MANIFEST].tobytes()))
         else:
             index = json.loads(str(self.arrays["index_json"]))
         self.salt: str = index["meta"].get("salt", "")
@@ -98,6 +107,17 @@ class Fixture:
     def tensor(self, case: Case, name: str) -> Tensor:
         """An array of the case as a tensor."""
         return torch.from_numpy(self.get(case, name))
+
+
+def _of_manifest(manifest: dict[str, Any]) -> dict[str, Any]:
+    """Its index; samples of the formulas (`recipe_check`, `input_check`) are the first case."""
+    family = manifest["format"].split()[0]
+    samples = {key: manifest.get(key, {}) for key in ("recipe_check", "input_check")}
+    cases = [{"name": "formulas", "kind": "formulas", **samples}, *manifest["cases"].values()]
+    return {
+        "meta": {"salt": manifest["salt"]},
+        "cases": [{**case, "kind": f"{family} {case['kind']}"} for case in cases],
+    }
 
 
 def output(case: Case, x: Tensor) -> Tensor:

@@ -10,7 +10,7 @@ import torch
 from vidcolor.color.measure.catalog import METRICS
 from vidcolor.models import catalog
 from vidcolor.models.instcolor import PUBLISHED
-from vidcolor.models.registry import create_model, list_models, model_spec
+from vidcolor.models.registry import create_model, list_inpainters, list_models, model_spec
 from vidcolor.models.weights import suited_side
 
 ROOT = Path(__file__).parents[2]
@@ -38,13 +38,15 @@ def test_every_entry_is_sound(spec):
     if not spec.files:
         assert "weights import" in spec.by_hand
     for file in spec.files:
-        assert file.size is None or file.size > 10_000_000
+        assert file.size is None or file.size > (1_000_000 if spec.shipped else 10_000_000)
         for digest, length in ((file.sha256, 64), (file.sha1, 40)):
             assert digest is None or re.fullmatch(f"[0-9a-f]{{{length}}}|[0-9a-f]{{8}}", digest)
         if spec.shipped:
             assert file.url is None
             continue
-        for url in (file.url, *file.mirrors):
+        if file.url is None:
+            assert spec.by_hand
+        for url in filter(None, (file.url, *file.mirrors)):
             parts = urlsplit(url)
             assert parts.scheme in ("http", "https")
             assert parts.path.rpartition("/")[2] == file.published_name
@@ -54,7 +56,7 @@ def test_every_entry_is_sound(spec):
             assert file.sha256.startswith(stated[1])
         # what comes unchecked over an open line must at least be checked entry by entry
         assert file.sha256 or file.sha1 or not file.mirrors
-        assert file.sha256 or file.sha1 or spec.kind == "colorizer" or spec.signs
+        assert file.sha256 or file.sha1 or spec.registered or spec.signs
 
 
 def test_every_colorizer_has_its_weights_in_the_table():
@@ -70,6 +72,18 @@ def test_settings_are_those_of_the_builder(spec):
     net = create_model(spec.model, **{**spec.settings, "width": NARROW})
     for name in {"mask_cent", "labels"} & set(spec.settings):
         assert getattr(net, name) == spec.settings[name]
+
+
+def test_networks_that_fill_holes_have_their_weights_in_the_table():
+    models = {spec.model for spec in SPECS.values() if spec.kind == "inpainter"}
+    assert models == set(list_inpainters())
+    scales = {name: s.settings.get("scale") for name, s in SPECS.items() if s.kind == "inpainter"}
+    assert scales == {
+        "repair": None,
+        "partialconv-naoto0804": "imagenet",
+        "partialconv-places": "signed",
+        "partialconv-celeba": "signed",
+    }
 
 
 def test_settings_of_siggraph17_and_instcolor():

@@ -17,7 +17,7 @@ from vidcolor.errors import WeightsError
 
 __all__ = ["Kind", "WeightFile", "WeightsSpec", "known_weights", "weights_spec"]
 
-Kind = Literal["colorizer", "detector", "backbone", "metric"]
+Kind = Literal["colorizer", "inpainter", "detector", "backbone", "metric"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +54,9 @@ class WeightsSpec:
 
     Attributes:
         name: As people write it.
-        kind: "colorizer", "detector", "backbone" (what the training of a colorizer begins with)
-            or "metric" (what a measure looks through).
-        model: Registered colorizer, or the name that others give the network.
+        kind: "colorizer", "inpainter" (fills holes), "detector", "backbone" (what the training of
+            a colorizer begins with) or "metric" (what a measure looks through).
+        model: Registered network, or the name that others give theirs.
         license: SPDX name, of the weights as far as their authors say.
         source: Page of the authors.
         files: What they published; none: nobody published any that load here.
@@ -68,8 +68,8 @@ class WeightsSpec:
         shipped: Comes with the package.
         short_side: Short side of the network's picture that suits them; 0 is the network's own.
         foreign: Their form is another than ours: they are converted before they can be used.
-        signs: Shapes of some entries, by which a file without a checksum is known that is no
-            colorizer's.
+        signs: Shapes of some entries, by which a file without a checksum is known whose network
+            is not registered.
     """
 
     name: str
@@ -90,8 +90,13 @@ class WeightsSpec:
 
     @property
     def converted(self) -> str:
-        """Name of the file that `import_files` makes of a colorizer's."""
+        """Name of the file that `import_files` makes of a registered network's."""
         return f"{self.name}.safetensors"
+
+    @property
+    def registered(self) -> bool:
+        """Whether `model` is a network of ours, so that all keys and shapes are known."""
+        return self.kind in ("colorizer", "inpainter")
 
 
 def known_weights() -> tuple[WeightsSpec, ...]:
@@ -139,6 +144,10 @@ _VGG = (
 )
 _RESNET = "He, Zhang, Ren, Sun: Deep Residual Learning. CVPR 2016. arXiv:1512.03385"
 _CONVNEXT = "Liu et al.: A ConvNet for the 2020s. CVPR 2022. arXiv:2201.03545"
+_LIU = (
+    "Liu, Reda, Shih, Wang, Tao, Catanzaro: Image Inpainting for Irregular Holes Using Partial "
+    "Convolutions. ECCV 2018. arXiv:1804.07723"
+)
 _LPIPS = (
     "Zhang, Isola, Efros, Shechtman, Wang: The Unreasonable Effectiveness of Deep Features as a "
     "Perceptual Metric. CVPR 2018. arXiv:1801.03924"
@@ -249,6 +258,25 @@ def _deoldify(name: str, file: WeightFile, variant: str, side: int, notes: str) 
         paper=_DEOLDIFY,
         notes=notes,
         short_side=side,
+    )
+
+
+def _openmmlab(name: str, file: str, digits: str, notes: str) -> WeightsSpec:
+    return WeightsSpec(
+        name=name,
+        kind="inpainter",
+        model="partialconv",
+        license="Apache-2.0",
+        source="https://github.com/open-mmlab/mmagic/tree/main/configs/partial_conv",
+        files=(
+            WeightFile(
+                file, f"https://download.openmmlab.com/mmediting/inpainting/pconv/{file}", digits
+            ),
+        ),
+        settings={"width": 64, "channels": 3, "depth": 7, "scale": "signed", "first_bias": True},
+        paper=_LIU,
+        notes=f"{notes}; of OpenMMLab's training, 256x256",
+        foreign=True,
     )
 
 
@@ -485,6 +513,49 @@ _COLORIZER_WEIGHTS = (
     ),
 )
 
+_INPAINTER_WEIGHTS = (
+    WeightsSpec(
+        name="repair",
+        kind="inpainter",
+        model="partialconv",
+        license="MIT",
+        source="trained by this project (configs/train/partialconv-film.toml)",
+        files=(WeightFile("repair.safetensors"),),
+        paper=_LIU,
+        notes="thin damage of film, one channel; comes with the package",
+        shipped=True,
+    ),
+    WeightsSpec(
+        name="partialconv-naoto0804",
+        kind="inpainter",
+        model="partialconv",
+        license="MIT",
+        source="https://github.com/naoto0804/pytorch-inpainting-with-partial-conv",
+        files=(WeightFile("1000000.pth"),),
+        settings={"width": 64, "channels": 3, "depth": 7, "scale": "imagenet"},
+        paper=_LIU,
+        notes="trained on Places2 at 256x256, fine-tuned; its author does not ensure the quality",
+        by_hand=(
+            "the file is on Google Drive, linked from the author's page and to be downloaded in a "
+            "browser (id 1SYjJ-Vlu2cpAlgBG5FiJueN9W4lf48w8); then: vidcolor weights import "
+            "partialconv-naoto0804 FILE"
+        ),
+        foreign=True,
+    ),
+    _openmmlab(
+        "partialconv-places",
+        "pconv_256x256_stage2_4x2_places_20200619-1ffed0e8.pth",
+        "1ffed0e8",
+        "trained on Places365",
+    ),
+    _openmmlab(
+        "partialconv-celeba",
+        "pconv_256x256_stage2_4x2_celeba_20200619-860f8b95.pth",
+        "860f8b95",
+        "trained on CelebA, for faces",
+    ),
+)
+
 _DETECTOR_WEIGHTS = (
     WeightsSpec(
         name="fasterrcnn_mobilenet_v3_large_320_fpn",
@@ -603,4 +674,10 @@ _METRIC_WEIGHTS = (
     ),
 )
 
-_KNOWN = (*_COLORIZER_WEIGHTS, *_DETECTOR_WEIGHTS, *_BACKBONE_WEIGHTS, *_METRIC_WEIGHTS)
+_KNOWN = (
+    *_COLORIZER_WEIGHTS,
+    *_INPAINTER_WEIGHTS,
+    *_DETECTOR_WEIGHTS,
+    *_BACKBONE_WEIGHTS,
+    *_METRIC_WEIGHTS,
+)

@@ -27,7 +27,7 @@ import torch
 from torch import Tensor, nn
 
 from vidcolor.errors import ConfigError, WeightsError
-from vidcolor.models import torch7, torch7_layers
+from vidcolor.models import partialconv_files, torch7, torch7_layers
 from vidcolor.models.registry import create_model
 
 __all__ = [
@@ -61,6 +61,9 @@ _FAMILIES = (  # beginnings of keys, and whose they are
     ("image_model.", "OpenMMLab's InstColorization"),
     ("global_linear.", "iizuka16"),
     ("encoder.stem.", "quarternet"),  # which may have a fusion too
+    ("encoder.0.conv.", "partialconv"),
+    ("enc_1.conv.input_conv.", "naoto0804's partial convolutions"),
+    ("generator.encoder.enc1.", "OpenMMLab's partial convolutions"),
     ("fusion.", "instcolor"),
     ("encoder.arch.", "ddcolor"),
     ("layers.11.0.", "deoldify"),
@@ -101,7 +104,7 @@ def stated(path: Path) -> tuple[str, dict[str, Any], dict[str, Any]] | None:
     """What a file of ours says of itself.
 
     Returns:
-        The registered colorizer, the settings of its builder, and the card; None of other files.
+        The registered network, the settings of its builder, and the card; None of other files.
 
     Raises:
         WeightsError: If the file is missing or damaged.
@@ -220,6 +223,10 @@ def gather(
         raise WeightsError(f"{model} is one file, not {len(paths)}")
     elif model == "iizuka16" and torch7.is_torch7(paths[0]):
         tensors, chosen = _from_torch7(paths[0], settings)
+    elif model == "partialconv":
+        partialconv_files.refuse_keras(paths[0])
+        tensors = read_tensors(paths[0])
+        tensors = partialconv_files.from_foreign(tensors, settings, paths[0].name)
     else:
         tensors = read_tensors(paths[0])
     name = ", ".join(path.name for path in paths)

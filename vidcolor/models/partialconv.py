@@ -7,21 +7,24 @@ Reference:
 
 Weights:
     Ours: trained by `configs/train/partialconv-film.toml`. Foreign checkpoints are renamed and
-    rescaled when they are imported, see `vidcolor.models.formats`.
+    rescaled when they are imported, see `vidcolor.models.partialconv_files`.
 
 Differs:
     The layer keeps nothing between calls. A tensor's mask is a list of groups, each one channel
     that stands for many, because behind a layer all channels have the same mask: equal results
     without a dense convolution of ones. Holes are zeroed by choice, not by a product, so that
-    what lies in them, were it no number, cannot leak. Counts are float32 whatever the precision
-    of the data.
+    what lies in them, were it no number, cannot leak; in the network once for each map, before it
+    is enlarged or joined. Counts are float32 whatever the precision of the data. With the scale
+    "smooth" an untrained network answers a smooth fill (pull-push: Gortler, Grzeszczuk, Szeliski,
+    Cohen: The Lumigraph, SIGGRAPH 1996), so that hours of training go into what is better than
+    that.
 """
 
 from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
-from typing import Literal, cast
+from typing import Literal, cast, get_args
 
 import torch
 import torch.nn.functional as F
@@ -34,17 +37,29 @@ __all__ = [
     "Group",
     "PartialConv2d",
     "PartialConvUNet",
+    "Scale",
     "compose",
     "partialconv",
+    "smooth_fill",
 ]
 
 Group = tuple[Tensor, int]
 """(N, 1, H, W) float32, 1 where valid and 0 in holes, and how many channels have this mask."""
 
+Scale = Literal["unit", "imagenet", "signed", "smooth"]
+"""Values between which a network works: 0..1; those of ImageNet's mean and deviation; -1..1; or
+"smooth": it sees what differs from a coarse picture, and answers what differs from a smooth fill.
+"""
+
+_MEAN_STD: dict[Scale, tuple[tuple[float, ...], tuple[float, ...]]] = {
+    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+    "signed": ((0.5,), (0.5,)),
+}
 _KERNELS = (7, 5, 5, 3, 3, 3, 3, 3)
 _UNITS = (1, 2, 4, 8, 8, 8, 8, 8)  # channels of the encoder's layers, in units of the width
 _SLOPE = 0.2
 _DEPTHS = range(3, 9)
+_COARSE = 8  # pixels to a cell of the coarse picture of the scale "smooth"
 
 
 class PartialConv2d(nn.Conv2d):
@@ -89,10 +104,14 @@ class PartialConv2d(nn.Conv2d):
         Returns:
             (N, C', h, w), 0 in holes, and their (N, 1, h, w) float32 mask.
         """
+        parts = torch.split(x, [count for _, count in groups], dim=1)
+        held = [_held(part, mask) for part, (mask, _) in zip(parts, groups, strict=True)]
+        return self.convolve(held[0] if len(held) == 1 else torch.cat(held, dim=1), groups)
+
+    def convolve(self, held: Tensor, groups: Sequence[Group]) -> tuple[Tensor, Tensor]:
+        """What `forward` does, of an `x` that is 0 in holes already."""
         ratio, valid = self.update(groups)
-        whole = torch.cat([mask.expand(-1, count, -1, -1) for mask, count in groups], dim=1)
-        seen = torch.where(whole > 0, x, x.new_zeros(()))
-        raw = F.conv2d(seen, self.weight, None, self.stride, self.padding, self.dilation)
+        raw = F.conv2d(held, self.weight, None, self.stride, self.padding, self.dilation)
         out = raw.float() * ratio
         if self.bias is not None:
             out = out + self.bias.float()[:, None, None] * valid
@@ -104,7 +123,7 @@ class PartialConv2d(nn.Conv2d):
         side = self.kernel_size[0]
         cells = float(side * side * sum(count for _, count in groups))
         with torch.autocast(groups[0][0].device.type, enabled=False):
-            total = sum(count * mask.float() for mask, count in groups)
+            total = sum(count * (mask > 0).float() for mask, count in groups)
             ones = torch.ones(1, 1, side, side, device=groups[0][0].device)
             seen = F.conv2d(
                 cast(Tensor, total), ones, None, self.stride, self.padding, self.dilation
@@ -123,13 +142,13 @@ class _Block(nn.Module):
         stride: int,
         partial: bool,
         slope: float | None,
-        plain: bool = False,
+        norm: bool = True,
+        bias: bool = False,
     ) -> None:
         super().__init__()
         make = PartialConv2d if partial else nn.Conv2d
-        first = kernel == _KERNELS[0]  # sees the picture itself, and has no norm
-        self.conv = make(*channels, kernel, stride, padding=kernel // 2, bias=plain)
-        self.norm = None if plain or first else nn.BatchNorm2d(channels[1])
+        self.conv = make(*channels, kernel, stride, padding=kernel // 2, bias=bias)
+        self.norm = nn.BatchNorm2d(channels[1]) if norm else None
         self.slope = slope
         gain = 0.0 if slope is None else slope
         nn.init.kaiming_normal_(self.conv.weight, a=gain)
@@ -137,10 +156,11 @@ class _Block(nn.Module):
             nn.init.zeros_(self.conv.bias)
 
     def forward(self, x: Tensor, groups: Sequence[Group] | None) -> tuple[Tensor, Tensor | None]:
+        """Of an `x` that is 0 in holes; the answer, after its norm, is not."""
         if groups is None:
             x, valid = self.conv(x), None
         else:
-            x, valid = self.conv(x, groups)
+            x, valid = cast(PartialConv2d, self.conv).convolve(x, groups)
         if self.norm is not None:
             x = self.norm(x)
         if self.slope is not None:
@@ -157,6 +177,8 @@ class PartialConvUNet(nn.Module):
         width: Channels of the first layer; the published network has 64.
         partial: False builds the twin with ordinary convolutions, which gets the mask as one more
             channel of the picture: what the paper calls Conv.
+        scale: Values between which it works; pictures go in and come out in 0..1 all the same.
+        first_bias: The first layer has a bias, as some foreign networks' have.
 
     Attributes:
         channels: See above.
@@ -165,11 +187,17 @@ class PartialConvUNet(nn.Module):
         decoder: Its blocks, finest first.
 
     Raises:
-        ConfigError: For a depth or width out of range.
+        ConfigError: For a depth or width out of range, or a scale that is not for `channels`.
     """
 
     def __init__(
-        self, channels: int = 1, depth: int = 7, width: int = 64, partial: bool = True
+        self,
+        channels: int = 1,
+        depth: int = 7,
+        width: int = 64,
+        partial: bool = True,
+        scale: Scale = "unit",
+        first_bias: bool = False,
     ) -> None:
         super().__init__()
         if channels not in (1, 3):
@@ -178,19 +206,27 @@ class PartialConvUNet(nn.Module):
             raise ConfigError(f"depth must be {_DEPTHS[0]} to {_DEPTHS[-1]}, not {depth}")
         if width < 1:
             raise ConfigError(f"width must be at least 1 channel, not {width}")
-        self.channels, self.partial = channels, partial
+        if scale not in get_args(Scale):
+            raise ConfigError(f"scale must be {', '.join(get_args(Scale))}, not {scale!r}")
+        if scale == "imagenet" and channels != 3:
+            raise ConfigError("scale imagenet is for pictures of 3 channels, not of 1")
+        self.channels, self.partial, self.scale = channels, partial, scale
         self.multiple = 2**depth
         seen = channels if partial else channels + 1
         steps = (seen, *(width * units for units in _UNITS[:depth]))
         self.encoder = nn.ModuleList(
-            _Block(pair, kernel, 2, partial, 0.0)
-            for pair, kernel in zip(itertools.pairwise(steps), _KERNELS, strict=False)
+            _Block(pair, kernel, 2, partial, 0.0, norm=step > 0, bias=first_bias and not step)
+            for step, (pair, kernel) in enumerate(
+                zip(itertools.pairwise(steps), _KERNELS, strict=False)
+            )
         )
         self.decoder = nn.ModuleList()
         for step in range(1, depth):
             into = (steps[step + 1] + steps[step], steps[step])
             self.decoder.append(_Block(into, 3, 1, partial, _SLOPE))
-        last = _Block((steps[1] + seen, channels), 3, 1, partial, None, plain=True)
+        last = _Block((steps[1] + seen, channels), 3, 1, partial, None, norm=False, bias=True)
+        if scale == "smooth":
+            nn.init.zeros_(last.conv.weight)
         self.decoder.insert(0, last)
 
     def forward(self, image: Tensor, valid: Tensor) -> Tensor:
@@ -202,7 +238,7 @@ class PartialConvUNet(nn.Module):
 
         Returns:
             (N, C, H, W) float32, the whole picture as the network sees it; `compose` takes of it
-            what lies in holes. 0 where nothing was valid far and wide.
+            what lies in holes. Where nothing was valid far and wide it is 0 of `scale`.
 
         Raises:
             ValueError: If shapes do not fit.
@@ -215,34 +251,88 @@ class PartialConvUNet(nn.Module):
             )
         if height % self.multiple or width % self.multiple:
             raise ValueError(f"sides must be multiples of {self.multiple}, not {height}x{width}")
-        held = torch.where(valid > 0, image, image.new_zeros(()))
+        if self.scale == "unit":
+            return self._answer(image, valid)
+        if self.scale == "smooth":
+            filled = smooth_fill(image, valid)
+            coarse = F.interpolate(
+                F.avg_pool2d(filled, _COARSE), scale_factor=_COARSE, mode="bilinear"
+            )
+            return filled + self._answer(image - coarse, valid)
+        mean, std = (image.new_tensor(part).view(1, -1, 1, 1) for part in _MEAN_STD[self.scale])
+        return self._answer((image - mean) / std, valid) * std + mean
+
+    def _answer(self, image: Tensor, valid: Tensor) -> Tensor:
+        held = _held(image, valid)
         return self._filled(held, valid) if self.partial else self._plain(held, valid)
 
     def _filled(self, image: Tensor, valid: Tensor) -> Tensor:
-        layers: list[tuple[Tensor, Tensor]] = [(image, valid.float())]
+        layers: list[tuple[Tensor, Tensor]] = [(image, (valid > 0).float())]
         for block in self.encoder:
-            x, mask = layers[-1]
-            layers.append(block(x, [(mask, x.shape[1])]))
+            held, mask = layers[-1]
+            x, mask = block(held, [(mask, held.shape[1])])
+            layers.append((_held(x, mask), mask))
         x, mask = layers.pop()
         for block in reversed(self.decoder):
             skip, skip_mask = layers.pop()
             groups = [(_doubled(mask), x.shape[1]), (skip_mask, skip.shape[1])]
-            x, mask = block(torch.cat((_doubled(x), skip.to(x.dtype)), dim=1), groups)
+            x, mask = block(_joined(_held(x, mask), skip), groups)
         return x
 
     def _plain(self, image: Tensor, valid: Tensor) -> Tensor:
-        layers = [torch.cat((image, valid.to(image.dtype)), dim=1)]
+        layers = [torch.cat((image, (valid > 0).to(image.dtype)), dim=1)]
         for block in self.encoder:
             layers.append(block(layers[-1], None)[0])
         x = layers.pop()
         for block in reversed(self.decoder):
             skip = layers.pop()
-            x, _ = block(torch.cat((_doubled(x), skip.to(x.dtype)), dim=1), None)
+            x, _ = block(_joined(x, skip), None)
         return x.float()
+
+
+def _held(x: Tensor, mask: Tensor) -> Tensor:
+    return torch.where(mask > 0, x, x.new_zeros(()))
 
 
 def _doubled(x: Tensor) -> Tensor:
     return F.interpolate(x, scale_factor=2, mode="nearest")
+
+
+def smooth_fill(image: Tensor, valid: Tensor) -> Tensor:
+    """Holes filled by pull-push: by means of what is valid near them, coarser the larger they are.
+
+    Args:
+        image: (N, C, H, W) float32; what lies in holes does not matter.
+        valid: (N, 1, H, W): 1 where the picture is to be believed, 0 in holes.
+
+    Returns:
+        (N, C, H, W) float32: the picture where it is valid; 0 where nothing is.
+    """
+    mask = (valid > 0).float()
+    levels = [(_held(image.float(), mask), mask)]  # sums of valid pixels, and how many, up to 1
+    while min(levels[-1][0].shape[2:]) > 1:
+        total, count = (
+            4 * F.avg_pool2d(part, 2, ceil_mode=True, count_include_pad=False)
+            for part in levels[-1]
+        )
+        most = count.clamp(min=1)
+        levels.append((total / most, count / most))
+    total, count = (part.sum((2, 3), keepdim=True) for part in levels[-1])
+    filled = (total / count.clamp(min=1e-6)).expand_as(levels[-1][0])
+    for total, count in reversed(levels):
+        size = total.shape[2:]
+        if filled.shape[2:] != size:
+            filled = F.interpolate(filled, size=size, mode="bilinear")
+        filled = total + (1 - count) * filled
+    return filled
+
+
+def _joined(x: Tensor, skip: Tensor) -> Tensor:
+    wide = _doubled(x)
+    if wide.is_contiguous(memory_format=torch.channels_last):
+        # of one channel it lies so anyway, but unless it says so, all are laid anew
+        skip = skip.to(memory_format=torch.channels_last)
+    return torch.cat((wide, skip.to(x.dtype)), dim=1)
 
 
 def compose(image: Tensor, valid: Tensor, answer: Tensor) -> Tensor:
@@ -256,6 +346,10 @@ def partialconv(
     channels: Literal[1, 3] = 1,
     depth: int = 7,
     layer: Literal["partial", "ordinary"] = "partial",
+    scale: Scale = "unit",
+    first_bias: bool = False,
 ) -> PartialConvUNet:
     """See `PartialConvUNet`; "ordinary" is its twin without masks."""
-    return PartialConvUNet(channels, depth, width, layer == "partial")
+    if layer not in ("partial", "ordinary"):
+        raise ConfigError(f"layer must be partial or ordinary, not {layer!r}")
+    return PartialConvUNet(channels, depth, width, layer == "partial", scale, first_bias)

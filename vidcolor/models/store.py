@@ -103,7 +103,7 @@ def _locate(spec: WeightsSpec) -> Path | None:
 def _usable(spec: WeightsSpec) -> list[str]:
     """Names of files in the cache that can be used as they are."""
     names = [] if spec.foreign else [file.name for file in spec.files]
-    return [spec.converted, *names] if spec.kind == "colorizer" else names
+    return [spec.converted, *names] if spec.registered else names
 
 
 def installed() -> dict[str, Path]:
@@ -188,10 +188,10 @@ def describe(name: str) -> list[tuple[str, str]]:
         rows += [(kind, digest) for kind, digest in checks if digest]
         rows += [("from", url) for url in (file.url, *file.mirrors) if url]
     rows.append(("installed", str(path) if path else "no"))
-    if not path:
+    if not path and not spec.shipped:
         rows.append(("would lie at", str(cache_dir() / _usable(spec)[0 if spec.foreign else -1])))
-        rows.append(("get it by", _command(spec) if spec.files else spec.by_hand))
-    if spec.files and not spec.shipped:
+        rows.append(("get it by", _command(spec) if _fetchable(spec) else spec.by_hand))
+    if _fetchable(spec) and not spec.shipped:
         rows.append(("by hand", _by_hand(spec)))
     return [(heading, text) for heading, text in rows if text]
 
@@ -213,17 +213,17 @@ def find(name: str) -> Path:
         raise WeightsError(
             f"{_ASSETS / spec.files[0].name} is missing from the package; install vidcolor again"
         )
-    if not spec.files:
-        raise WeightsError(
-            f"weights {name!r} are not installed: no {spec.converted} in {cache_dir()}; "
-            f"{spec.by_hand}"
-        )
-    file = spec.files[0].name
+    file = spec.files[0].name if spec.files else spec.converted
     needed = f"{spec.converted}, made of {file}," if spec.foreign else file
+    command = f"get them with: {_command(spec)}; " if _fetchable(spec) else ""
     raise WeightsError(
-        f"weights {name!r} are not installed: no {needed} in {cache_dir()}; get them with: "
-        f"{_command(spec)}; {_by_hand(spec)}"
+        f"weights {name!r} are not installed: no {needed} in {cache_dir()}; "
+        f"{command}{_by_hand(spec)}"
     )
+
+
+def _fetchable(spec: WeightsSpec) -> bool:
+    return any(file.url for file in spec.files)
 
 
 def _command(spec: WeightsSpec) -> str:
@@ -234,7 +234,7 @@ def _command(spec: WeightsSpec) -> str:
 
 
 def _by_hand(spec: WeightsSpec) -> str:
-    if spec.by_hand:
+    if spec.by_hand or not spec.files:
         return spec.by_hand
     file = spec.files[0].published_name
     return f"if you have the file: vidcolor weights import {spec.name} {file}"
@@ -360,7 +360,7 @@ def _check(spec: WeightsSpec, file: WeightFile, path: Path) -> None:
         return
     from vidcolor.models import formats
 
-    if spec.kind == "colorizer":
+    if spec.registered:
         formats.check_model(formats.read_tensors(path), spec.model, spec.settings, file.name)
     else:
         formats.check_signs(formats.read_tensors(path), spec.signs, spec.name, file.name)
@@ -369,10 +369,10 @@ def _check(spec: WeightsSpec, file: WeightFile, path: Path) -> None:
 def import_files(name: str, files: Sequence[str | Path]) -> list[Path]:
     """Install weights that somebody has as files.
 
-    A colorizer's are checked key by key and written as one safetensors file; of a file of ours,
-    settings and card stay. For `instcolor` these are the authors' three files, their zip, or
-    OpenMMLab's single one. Any other file must have the published checksum, or its first layers
-    where none is published, and is copied.
+    Those of a registered network are checked key by key and written as one safetensors file; of a
+    file of ours, settings and card stay. For `instcolor` these are the authors' three files, their
+    zip, or OpenMMLab's single one. Any other file must have the published checksum, or its first
+    layers where none is published, and is copied.
 
     Args:
         name: Of known weights.
@@ -391,7 +391,7 @@ def import_files(name: str, files: Sequence[str | Path]) -> list[Path]:
     for path in paths:
         if not path.is_file():
             raise WeightsError(f"{path} is no file")
-    if spec.kind != "colorizer":
+    if not spec.registered:
         return [_import_copy(spec, paths)]
     from vidcolor.models import formats
 

@@ -1,7 +1,8 @@
 """The door to weights: list, get, load, save.
 
-`load_model("starter")` gives a network ready to use; `fetch` and `import_files` install those
-that are known (`vidcolor.models.catalog`); `save_weights` writes what training made.
+`load_model("starter")` gives a colorizer ready to use, `load_inpainter("repair")` a network that
+fills holes; `fetch` and `import_files` install those that are known (`vidcolor.models.catalog`);
+`save_weights` writes what training made.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from torch import nn
 
 from vidcolor.errors import WeightsError
 from vidcolor.models import formats, onnx
+from vidcolor.models.catalog import Kind
 from vidcolor.models.recipe import fill
 from vidcolor.models.registry import create_model, list_inpainters, model_spec
 from vidcolor.models.store import (
@@ -54,7 +56,7 @@ __all__ = [
 ]
 
 RECIPE = "recipe:"
-"""Before the name of a colorizer: its weights by formula, see `vidcolor.models.recipe`."""
+"""Before the name of a network: its weights by formula, see `vidcolor.models.recipe`."""
 
 read_tensors = formats.read_tensors
 
@@ -77,21 +79,17 @@ def identify(name: str | Path) -> tuple[Path, str, dict[str, Any]]:
         The file, the registered colorizer that it is for, and the settings of its builder.
 
     Raises:
-        WeightsError: If there is no such file, or it does not say what it is.
+        WeightsError: If there is no such file, or it does not say what it is, or it is no
+            colorizer's.
     """
-    if not _looks_like_file(str(name)):
-        spec = weights_spec(str(name))
-        if spec.kind != "colorizer":
-            raise WeightsError(f"weights {name!r} are a {spec.kind}'s, not a colorizer's")
-        path = find(spec.name)
-    else:
-        path = Path(name).expanduser()
-        spec = None
+    spec, path = _located(name, "colorizer")
     if path.suffix in onnx.EXPORTED:
         card = onnx.read_export(path)
         return path, card.model, dict(card.settings)
     own = formats.stated(path)
     if own is not None:
+        if own[0] in list_inpainters():
+            raise WeightsError(f"{path} is for {own[0]}, which fills holes and colors nothing")
         return path, own[0], own[1]
     if spec is None:
         named = [s for s in known_weights() for file in s.files if file.name == path.name]
@@ -103,6 +101,22 @@ def identify(name: str | Path) -> tuple[Path, str, dict[str, Any]]:
             f"vidcolor weights import NAME {path.name} (names: vidcolor weights list)"
         )
     return path, spec.model, dict(spec.settings)
+
+
+def _located(name: str | Path, kind: Kind) -> tuple[WeightsSpec | None, Path]:
+    """A file, or that of known weights, which must be of a kind."""
+    if _looks_like_file(str(name)):
+        return None, Path(name).expanduser()
+    if name in list_inpainters() and kind != "inpainter":
+        raise WeightsError(f"{name!r} fills holes and colors nothing, {_wanted(kind)} is needed")
+    spec = weights_spec(str(name))
+    if spec.kind != kind:
+        raise WeightsError(f"weights {name!r} are {_wanted(spec.kind)}'s, not {_wanted(kind)}'s")
+    return spec, find(spec.name)
+
+
+def _wanted(kind: Kind) -> str:
+    return f"an {kind}" if kind == "inpainter" else f"a {kind}"
 
 
 def suited_side(name: str) -> int:
@@ -147,7 +161,8 @@ def load_inpainter(name: str | Path, device: torch.device | str = "cpu") -> nn.M
     """A network that fills holes, with its weights: `registry.Inpainter`.
 
     Args:
-        name: Of known weights of kind "inpainter", or a file written by `save_weights`.
+        name: Of known weights of kind "inpainter", or a file written by `save_weights`; or `RECIPE`
+            and an inpainter.
         device: Where it is to lie.
 
     Returns:
@@ -156,17 +171,17 @@ def load_inpainter(name: str | Path, device: torch.device | str = "cpu") -> nn.M
     Raises:
         WeightsError: If the weights are missing, damaged, or those of another kind of network.
     """
-    path = Path(name).expanduser()
-    if not _looks_like_file(str(name)):
-        known = weights_spec(str(name))
-        if known.kind != "inpainter":
-            raise WeightsError(f"weights {name!r} are a {known.kind}'s, not an inpainter's")
-        path = find(known.name)
+    model = str(name).removeprefix(RECIPE)
+    if str(name).startswith(RECIPE) and model in list_inpainters():
+        module = fill(create_model(model))
+        return module.to(device).to(memory_format=torch.channels_last)
+    _, path = _located(name, "inpainter")
     own = formats.stated(path)
     if own is None:
         raise WeightsError(
-            f"{path} does not say which network and settings it is for; if it is one of the "
-            f"published files: vidcolor weights import NAME {path.name}"
+            f"{path} does not say which network and settings it is for; it seems to be "
+            f"{formats.guess_network(read_tensors(path))}. If it is one of the published files: "
+            f"vidcolor weights import NAME {path.name} (names: vidcolor weights list)"
         )
     if own[0] not in list_inpainters():
         raise WeightsError(f"{path} is for {own[0]}, which fills no holes")
