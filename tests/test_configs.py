@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from vidcolor.config import SHORT_NAMES, Config
+from vidcolor.evaluate.inpaint import InpaintConfig
 from vidcolor.evaluate.sets import PicturesConfig, VideosConfig
 from vidcolor.schema import leaves, load, read_toml, to_dict, to_toml
 from vidcolor.train.config import TrainConfig
@@ -17,7 +18,8 @@ def test_every_file_loads_and_changes_something(path):
     if path.parent.name == "train":
         assert all(run.fit.steps > 0 for run in plan(data))
     elif path.parent.name == "evaluate":
-        kind = {"pictures": PicturesConfig, "videos": VideosConfig}[data["of"]]
+        kinds = {"pictures": PicturesConfig, "videos": VideosConfig, "inpaint": InpaintConfig}
+        kind = kinds[data["of"]]
         assert load(kind, data) != kind()
     else:
         assert load(Config, data) != Config()
@@ -34,7 +36,7 @@ def test_the_resolved_config_can_be_saved_and_read_back(tmp_path):
 def test_every_setting_is_explained():
     unexplained = [leaf.name for leaf in leaves(Config) if not leaf.help]
     assert unexplained == []
-    for kind in (TrainConfig, PicturesConfig, VideosConfig):
+    for kind in (TrainConfig, PicturesConfig, VideosConfig, InpaintConfig):
         unexplained = [leaf.name for leaf in leaves(kind) if not leaf.help]
         assert unexplained == []
 

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from vidcolor.cli import evaluate_sets
+from vidcolor.cli import evaluate_inpaint, evaluate_sets
 from vidcolor.cli.terminal import Bar, Parser, Usage, pairs, seconds
 
 __all__ = ["add_command"]
@@ -18,7 +18,7 @@ _log = logging.getLogger("vidcolor")
 _EPILOG = (
     "Every key of its settings is a flag too (--motion_side 384); --keys lists them. "
     "docs/measures.md explains the numbers. Colorizers on data sets: vidcolor evaluate pictures, "
-    "vidcolor evaluate videos."
+    "vidcolor evaluate videos. What fills holes: vidcolor evaluate inpaint."
 )
 
 
@@ -47,6 +47,7 @@ def add_command(add: Callable[..., Parser]) -> None:
     parser.add_argument("--keys", action="store_true", help="list every key with its default")
     parser.add_argument("--quiet", action="store_true", help="print the table and errors only")
     evaluate_sets.add_commands(add)
+    evaluate_inpaint.add_command(add)
 
 
 def _evaluate(args: argparse.Namespace, extra: Sequence[str]) -> int:

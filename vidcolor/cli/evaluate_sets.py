@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Any
 from vidcolor.cli.terminal import Bar, Parser, Usage, downloading, pairs
 
 if TYPE_CHECKING:
-    from vidcolor.evaluate.sets import PicturesConfig, SetReport, VideosConfig
+    from vidcolor.evaluate.sets import SetReport
     from vidcolor.evaluate.sets.folder import PictureFolder
 
-__all__ = ["add_commands", "joined"]
+__all__ = ["Keys", "add_commands", "joined", "layers"]
 
 _log = logging.getLogger("vidcolor")
 
 _COMMAND = "evaluate"
-_KINDS = ("pictures", "videos")
+_KINDS = ("pictures", "videos", "inpaint")
 _EPILOG = (
     "DATA comes first. Every key of the protocol is a flag too (--least_chroma 4, "
     "--line.colorize.short_side 256); --keys lists them. Layers: defaults, --config, flags. "
@@ -34,7 +34,7 @@ _DATA = {
 
 
 def joined(words: Sequence[str]) -> list[str]:
-    """The command line with `evaluate pictures` and `evaluate videos` as one word each."""
+    """The command line with `evaluate pictures` and its like as one word each."""
     if len(words) > 1 and words[0] == _COMMAND and words[1] in _KINDS:
         return [f"{words[0]} {words[1]}", *words[2:]]
     return list(words)
@@ -97,47 +97,67 @@ def _add_common(parser: Parser, kind: str) -> None:
     parser.add_argument("--sheet", type=Path, help="show colorings side by side on OUT.png")
     parser.add_argument("--overwrite", action="store_true", help="replace files that exist")
     parser.add_argument(
-        "--keys", action=_Keys, kind=kind, nargs=0, help="list every key with its default"
+        "--keys", action=Keys, kind=kind, nargs=0, help="list every key with its default"
     )
     parser.add_argument("--quiet", action="store_true", help="print the table and errors only")
 
 
-class _Keys(argparse.Action):
-    """Lists the keys of a protocol, and ends the program as --help does."""
+class Keys(argparse.Action):
+    """Lists the keys of a protocol, and ends the program as --help does.
+
+    Args:
+        kind: What the protocol is for, see `vidcolor evaluate KIND`.
+    """
 
     def __init__(self, *args: Any, kind: str, **settings: Any) -> None:
         super().__init__(*args, **settings)
         self._kind = kind
 
     def __call__(self, parser: argparse.ArgumentParser, *rest: Any) -> None:
+        """List them."""
         from vidcolor import schema
 
-        for leaf in schema.leaves(_class_of(self._kind)):
-            if leaf.path[0] != "line":
-                sys.stdout.write(f"--{leaf.name} {leaf.default}\n    {leaf.help}\n")
-        sys.stdout.write("--line.KEY\n    Every KEY of the line: vidcolor settings\n")
+        leaves = list(schema.leaves(_class_of(self._kind)))
+        own = [leaf for leaf in leaves if leaf.path[0] != "line"]
+        for leaf in own:
+            sys.stdout.write(f"--{leaf.name} {leaf.default}\n    {leaf.help}\n")
+        if len(own) < len(leaves):
+            sys.stdout.write("--line.KEY\n    Every KEY of the line: vidcolor settings\n")
         parser.exit()
 
 
-def _class_of(kind: str) -> type[PicturesConfig] | type[VideosConfig]:
+def _class_of(kind: str) -> type[Any]:
+    from vidcolor.evaluate.inpaint import InpaintConfig
     from vidcolor.evaluate.sets import PicturesConfig, VideosConfig
 
-    return PicturesConfig if kind == "pictures" else VideosConfig
+    return {"pictures": PicturesConfig, "videos": VideosConfig, "inpaint": InpaintConfig}[kind]
 
 
-def _config(args: argparse.Namespace, extra: Sequence[str], kind: str) -> Any:
-    """The protocol: file, flags."""
+def layers(
+    kind: str, file: Path | None, extra: Sequence[str]
+) -> tuple[Mapping[str, Any], dict[str, Any]]:
+    """The protocol as a file has it, and the keys that were given as flags.
+
+    Args:
+        kind: What the protocol is for.
+        file: A TOML file, or None.
+        extra: What the parser did not know.
+
+    Raises:
+        ConfigError: If the file is none of that kind, or a value does not fit.
+        Usage: If a flag is unknown or lacks its value.
+    """
     from vidcolor import schema as c
     from vidcolor.errors import ConfigError
 
-    cls: Any = _class_of(kind)
+    cls = _class_of(kind)
     below: Mapping[str, Any] = {}
-    if args.config:
-        below = c.read_toml(args.config)
+    if file:
+        below = c.read_toml(file)
         named = below.get("of", kind)
         if named != kind and named in _KINDS:
-            raise ConfigError(f"{args.config}: is for: vidcolor evaluate {named} DATA ...")
-        c.load(cls, below, str(args.config))
+            raise ConfigError(f"{file}: is for: vidcolor evaluate {named} DATA ...")
+        c.load(cls, below, str(file))
     known = {leaf.name: leaf for leaf in c.leaves(cls)}
     flags: dict[str, Any] = {}
     try:
@@ -147,6 +167,14 @@ def _config(args: argparse.Namespace, extra: Sequence[str], kind: str) -> Any:
         # what was not known yet when DATA was read may have lost its value to it
         first = "; DATA comes before keys" if str(error).endswith("needs a value") else ""
         raise Usage(f"{error}{first}") from None
+    return below, flags
+
+
+def _config(args: argparse.Namespace, extra: Sequence[str], kind: str) -> Any:
+    """The protocol: file, flags."""
+    from vidcolor import schema as c
+
+    below, flags = layers(kind, args.config, extra)
     for key, given in (("colorizers", args.colorizer), ("metrics", args.metrics)):
         if given is not None:
             parts = [part for text in given for part in text.split(",")]
@@ -164,7 +192,7 @@ def _config(args: argparse.Namespace, extra: Sequence[str], kind: str) -> Any:
         from vidcolor.train.measured import mean_ab
 
         flags["mean_color"] = [*mean_ab(Pictures(tuple(args.mean_of)))]
-    return c.load(cls, c.merge(below, flags), "options")
+    return c.load(_class_of(kind), c.merge(below, flags), "options")
 
 
 _SUFFIXES = {"json": ".json", "table": ".md", "latex": ".tex", "sheet": ".png"}

@@ -35,6 +35,7 @@ from vidcolor.color.measure.pictures import (
     psnr,
     psnr_wrapped,
     ssim,
+    ssim_map,
     ssim_uniform,
 )
 
@@ -69,6 +70,7 @@ __all__ = [
     "psnr",
     "psnr_wrapped",
     "ssim",
+    "ssim_map",
     "ssim_uniform",
     "visible",
     "warping_error",

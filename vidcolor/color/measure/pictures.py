@@ -22,6 +22,7 @@ __all__ = [
     "psnr",
     "psnr_wrapped",
     "ssim",
+    "ssim_map",
     "ssim_uniform",
 ]
 
@@ -107,8 +108,8 @@ def _similarity(
     smooth: Callable[[Array], Array],
     window: int,
     sample: float = 1.0,
-) -> float:
-    """Mean SSIM where the window lies inside.
+) -> Array:
+    """SSIM around each pixel, float64 in the shape of `pred`.
 
     Args:
         name: For errors.
@@ -129,13 +130,22 @@ def _similarity(
     covariance = sample * (smooth(x * y) - mean_x * mean_y)
     similar = (2 * mean_x * mean_y + _SSIM_C1) * (2 * covariance + _SSIM_C2)
     similar /= (mean_x * mean_x + mean_y * mean_y + _SSIM_C1) * (variances + _SSIM_C2)
+    # OpenCV drops a last axis of one channel
+    return cast(Array, similar.reshape(pred.shape))
+
+
+def _inner_mean(similar: Array, window: int) -> float:
+    """Mean of SSIM where the window lies inside the picture."""
     inside = slice(window // 2, -(window // 2))
     return float(similar[inside, inside].mean())
 
 
 def _gaussian(values: Array) -> Array:
     size = (SSIM_WINDOW, SSIM_WINDOW)
-    return cast(Array, cv2.GaussianBlur(values, size, _SSIM_SIGMA, sigmaY=_SSIM_SIGMA))
+    blurred = cv2.GaussianBlur(
+        values, size, _SSIM_SIGMA, sigmaY=_SSIM_SIGMA, borderType=cv2.BORDER_REFLECT
+    )
+    return cast(Array, blurred)
 
 
 def ssim(pred: Array, target: Array) -> float:
@@ -158,7 +168,26 @@ def ssim(pred: Array, target: Array) -> float:
     Raises:
         ValueError: If the shapes differ, anything but uint8 is given, or a side is too short.
     """
-    return _similarity("ssim", pred, target, _gaussian, SSIM_WINDOW)
+    return _inner_mean(_similarity("ssim", pred, target, _gaussian, SSIM_WINDOW), SSIM_WINDOW)
+
+
+def ssim_map(pred: Array, target: Array) -> Array:
+    """The similarity around each pixel whose mean is `ssim`, and near the border too.
+
+    Beyond the border pictures are mirrored, the outermost pixel doubled, as scikit-image does with
+    `full=True`.
+
+    Args:
+        pred: (H, W) or (H, W, C) uint8, sides at least `SSIM_WINDOW`.
+        target: The same of the truth.
+
+    Returns:
+        The same shape, float64.
+
+    Raises:
+        ValueError: As `ssim`.
+    """
+    return _similarity("ssim_map", pred, target, _gaussian, SSIM_WINDOW)
 
 
 def _uniform(values: Array) -> Array:
@@ -182,9 +211,10 @@ def ssim_uniform(pred: Array, target: Array) -> float:
         ValueError: If the shapes differ, anything but uint8 is given, or a side is too short.
     """
     count = _SSIM_UNIFORM_WINDOW**2
-    return _similarity(
+    similar = _similarity(
         "ssim_uniform", pred, target, _uniform, _SSIM_UNIFORM_WINDOW, count / (count - 1)
     )
+    return _inner_mean(similar, _SSIM_UNIFORM_WINDOW)
 
 
 def _hue(a: Floats, b: Floats) -> Floats:

@@ -21,7 +21,7 @@ from vidcolor.io.shards import Pictures
 from vidcolor.io.source import reason
 from vidcolor.io.video import InputConfig
 
-__all__ = ["CocoSet", "DataSet", "Handle", "open_data", "read_lines"]
+__all__ = ["CocoSet", "DataSet", "FilmSet", "Handle", "open_data", "read_lines"]
 
 Bytes = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
@@ -156,8 +156,8 @@ def _largest_first(boxes: list[list[float]]) -> Floats:
 
 
 @dataclass(frozen=True, slots=True)
-class _Film:
-    """Every nth frame of a film."""
+class FilmSet:
+    """Every nth frame of a film; each can be read only while it is its turn."""
 
     path: Path
     step: int
@@ -165,7 +165,8 @@ class _Film:
     has_boxes: bool = False
 
     @classmethod
-    def of(cls, path: Path, step: int) -> _Film:
+    def of(cls, path: Path, step: int) -> FilmSet:
+        """Look at a film; MediaError if it is gray or cannot be read."""
         with ColorReader(path, InputConfig(batch_size=1)) as reader:
             estimate = reader.frames_estimate
             if not reader.has_color:
@@ -250,7 +251,7 @@ def _open(path: Path, folder: Path | None, step: int) -> DataSet:
         return _Shard(path)
     if is_image(path):
         return _Shelved(_Single(path), [path.name])
-    return _Film.of(path, step)
+    return FilmSet.of(path, step)
 
 
 def _all_of(path: Path, shelf: Shelf) -> DataSet:

@@ -16,7 +16,7 @@ from vidcolor.models.registry import list_models, model_spec
 from vidcolor.models.store import installed, known_weights
 from vidcolor.schema import load, merge, read_toml, to_dict
 
-__all__ = ["Entry", "choose", "lines_of"]
+__all__ = ["Entry", "choose", "labeled", "lines_of", "short_name"]
 
 _ALL = "all"
 _AUTO = "auto"
@@ -55,7 +55,7 @@ def choose(colorizers: Sequence[str], weights: Sequence[str], line: Config) -> t
     names = tuple(dict.fromkeys(names))
     if not weights and not names:
         chosen = chosen_weights(line.colorize)
-        return (Entry(_short(chosen, ()), line),)
+        return (Entry(short_name(chosen, ()), line),)
     pairs: list[tuple[str, str, str]] = []  # label, colorizer, weights
     for name in names if not weights else ():
         pairs.append((model_spec(name).weights, name, _AUTO))
@@ -67,10 +67,10 @@ def choose(colorizers: Sequence[str], weights: Sequence[str], line: Config) -> t
         elif given == _INSTALLED:
             pairs += [(name, _AUTO, name) for name in _installed(names)]
         else:
-            label, file = _labeled(given)
+            label, file = labeled(given)
             # one network is what the weights must be for; of several it is one
             one = names[0] if len(names) == 1 else _AUTO
-            pairs.append((label or _short(file, weights), one, file))
+            pairs.append((label or short_name(file, weights), one, file))
     repeated = [label for label, n in Counter(label for label, _, _ in pairs).items() if n > 1]
     if repeated:
         raise ConfigError(
@@ -97,7 +97,7 @@ def _installed(names: Sequence[str]) -> list[str]:
     return found
 
 
-def _labeled(given: str) -> tuple[str, str]:
+def labeled(given: str) -> tuple[str, str]:
     """Label and weights of `LABEL=FILE`; a file whose name has such a sign in it is a file."""
     label, equals, file = given.partition("=")
     if not equals or Path(given).exists():
@@ -107,10 +107,10 @@ def _labeled(given: str) -> tuple[str, str]:
     return label, file
 
 
-def _short(name: str, given: Sequence[str]) -> str:
+def short_name(name: str, given: Sequence[str]) -> str:
     """The last part of a file's name, where it tells it from others without a label."""
     stem = Path(name).stem
-    files = [file for label, file in map(_labeled, given) if not label]
+    files = [file for label, file in map(labeled, given) if not label]
     same = [file for file in files if Path(file).stem == stem]
     return stem if len(same) < 2 and Path(name).suffix else name
 
@@ -127,7 +127,7 @@ def lines_of(names: Sequence[str], line: Config) -> tuple[tuple[str, Config], ..
     """
     found: dict[str, Config] = {}
     for name in names:
-        label, file = _labeled(name)
+        label, file = labeled(name)
         if name == BUILT_IN_LINES[0]:
             settings = line
         elif name == BUILT_IN_LINES[1]:
@@ -136,7 +136,7 @@ def lines_of(names: Sequence[str], line: Config) -> tuple[tuple[str, Config], ..
             own = read_toml(Path(file))
             load(Config, own, file)  # its own mistakes are told with its name
             settings = load(Config, merge(to_dict(line), own), file)
-        label = label or _short(name, names)
+        label = label or short_name(name, names)
         if label in found:
             raise ConfigError(f"two lines are called {label!r}; give them names: LABEL=FILE")
         found[label] = settings

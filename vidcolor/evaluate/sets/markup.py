@@ -9,7 +9,7 @@ from vidcolor.evaluate.sets.cost import Cost
 from vidcolor.evaluate.sets.report import Column, LevelReport, SetReport
 from vidcolor.evaluate.table import aligned
 
-__all__ = ["to_latex", "to_markdown", "to_text"]
+__all__ = ["tex", "to_latex", "to_markdown", "to_text"]
 
 _ARROWS = {"higher": "↑", "lower": "↓", "truth": "→"}
 _TEX_ARROWS = {
@@ -153,14 +153,15 @@ def _bars(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def _tex(text: str) -> str:
+def tex(text: str) -> str:
+    """Text with the letters escaped that mean something to TeX."""
     return "".join(_TEX.get(letter, letter) for letter in text)
 
 
 _LATEX = _Style(
-    _tex,
-    lambda column: f"{_tex(_title(column))}{_TEX_ARROWS[column.better]}",
-    lambda cost: _tex(cost.title),
+    tex,
+    lambda column: f"{tex(_title(column))}{_TEX_ARROWS[column.better]}",
+    lambda cost: tex(cost.title),
     lambda text: rf"\textbf{{{text}}}",
     None,
 )
