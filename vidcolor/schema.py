@@ -186,14 +186,25 @@ def parse(text: str, leaf: Leaf) -> Any:
             raise ConfigError(f"{leaf.name}: is a list of tables; write it into a config file")
         try:
             if origin is tuple:
-                return [typing.get_args(arm)[0](part) for part in text.split(",") if part]
+                item = typing.get_args(arm)[0]
+                return [_parse_item(part, item) for part in text.split(",") if part]
             if arm in (int, float):
                 return arm(text)
         except ValueError:
             continue
-        if arm is str or origin is typing.Literal:
+        if origin is typing.Literal:
+            return _parse_item(text, arm)
+        if arm is str:
             return text
     raise ConfigError(f"{leaf.name}: {text!r} is not {_names(kind)}")
+
+
+def _parse_item(text: str, kind: Any) -> Any:
+    """One of some values, where `load` says if it is none of them, or an item of a list."""
+    if typing.get_origin(kind) is typing.Literal:
+        values = typing.get_args(kind)
+        return next((value for value in values if str(value) == text), text)
+    return kind(text)
 
 
 def put(data: dict[str, Any], path: tuple[str, ...], value: Any) -> None:

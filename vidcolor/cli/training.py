@@ -186,19 +186,21 @@ def _preview(args: argparse.Namespace, extra: Sequence[str]) -> int:
 
 def _train(args: argparse.Namespace, extra: Sequence[str]) -> int:
     from vidcolor import schema as c
-    from vidcolor.train.config import TrainConfig
+    from vidcolor.train.kinds import kind_of
     from vidcolor.train.loop.distributed import world_of_environment
     from vidcolor.train.plan import flags, plan
     from vidcolor.train.run import export, train
 
+    data = c.read_toml(args.config) if args.config else {}
+    kind = kind_of(data)
     if args.keys:
-        return _list_keys(TrainConfig)
+        return _list_keys(kind.config)
     _need(args, config="--config FILE")
-    known = flags()
+    known = flags(kind)
     over: dict[str, Any] = {}
     for name, text in pairs(extra, known, hint="; --keys lists them"):
         c.put(over, known[name].path, c.parse(text, known[name]))
-    runs = plan(c.read_toml(args.config), over, str(args.config), args.phase)
+    runs = plan(data, over, str(args.config), args.phase)
     args.stop.gentle = True
     if not world_of_environment().first:
         args.quiet = True
@@ -224,12 +226,8 @@ def _run(steps: Any, run: Any, args: argparse.Namespace) -> bool:
             bar(progress.report.step - shown)
             shown, halted = progress.report.step, progress.report.halted
             if progress.scores:
-                _log.info(
-                    "step %d: PSNR %.2f dB (%+.2f over gray), chroma %.1f of %.1f%s",
-                    shown, progress.scores.psnr, progress.scores.gain,
-                    progress.scores.chroma, progress.scores.chroma_true,
-                    ", best so far" if progress.best else "",
-                )  # fmt: skip
+                best = ", best so far" if progress.best else ""
+                _log.info("step %d: %s%s", shown, progress.scores.summary, best)
     return halted
 
 

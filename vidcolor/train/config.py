@@ -6,10 +6,10 @@ import difflib
 import inspect
 import typing
 from dataclasses import MISSING, dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from vidcolor.errors import ConfigError
-from vidcolor.models.registry import model_spec
+from vidcolor.models.registry import builder_of, model_spec
 from vidcolor.schema import Leaf, leaves, parse
 from vidcolor.train.data.config import DataConfig
 from vidcolor.train.degrade import DegradeConfig
@@ -17,6 +17,8 @@ from vidcolor.train.loop.optimize import FitConfig
 from vidcolor.train.phases import PhaseConfig
 
 __all__ = ["CardConfig", "ModelConfig", "RunConfig", "TrainConfig", "differences"]
+
+T = TypeVar("T")
 
 # what may change from one start of a run to the next: no number depends on it
 _FREE = ("card.", "data.workers", "run.")
@@ -28,7 +30,7 @@ class ModelConfig:
     """What is trained.
 
     Attributes:
-        name: A registered colorizer.
+        name: A registered colorizer, or a network that fills holes.
         width: Its width, where 64 is the full one.
         settings: More of what its builder takes, as "key=value".
     """
@@ -49,7 +51,7 @@ class ModelConfig:
             ConfigError: If the network is unknown, or its builder takes no such setting or no
                 such value.
         """
-        builder = model_spec(self.name).builder
+        builder = builder_of(self.name)
         types = typing.get_type_hints(builder)
         known = [name for name in inspect.signature(builder).parameters if name != "width"]
         result: dict[str, Any] = {"width": self.width}
@@ -186,10 +188,10 @@ class TrainConfig:
                 )
 
 
-def differences(before: TrainConfig, now: TrainConfig) -> list[str]:
+def differences(before: T, now: T) -> list[str]:
     """Settings that make two runs different ones, as lines like "fit.lr was 0.003, is 0.001"."""
     result = []
-    for leaf in leaves(TrainConfig):
+    for leaf in leaves(type(now)):
         values = []
         for config in (before, now):
             value: Any = config

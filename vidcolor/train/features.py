@@ -3,8 +3,10 @@
 Reference: Johnson, Alahi, Fei-Fei: Perceptual Losses for Real-Time Style Transfer and
 Super-Resolution, ECCV 2016 (arXiv:1603.08155); which features count how much: Kang et al.: DDColor,
 ICCV 2023 (arXiv:2212.11613), section 3.4 and its public code; Antic: DeOldify, 2019, its public
-code. The network: Simonyan and Zisserman, ICLR 2015 (arXiv:1409.1556), with batch norm.
-Weights: torchvision's `vgg16_bn`, trained on ImageNet (BSD-3-Clause); see `vidcolor weights`.
+code. The network: Simonyan and Zisserman, ICLR 2015 (arXiv:1409.1556), with batch norm; without,
+for what fills holes (`vidcolor.train.inpaint.losses`).
+Weights: torchvision's `vgg16_bn` and `vgg16`, trained on ImageNet (BSD-3-Clause); see `vidcolor
+weights`.
 Differs: both compare what their networks answer; here the color is laid over the lightness of the
 film first, so that only color is learned.
 """
@@ -22,7 +24,16 @@ from torch.nn import functional as F
 from vidcolor.errors import WeightsError
 from vidcolor.models.weights import find, read_tensors
 
-__all__ = ["BACKBONE", "FeatureKind", "Features", "imagenet", "load_features", "vgg16_bn"]
+__all__ = [
+    "BACKBONE",
+    "FeatureKind",
+    "Features",
+    "imagenet",
+    "load_features",
+    "load_vgg16",
+    "vgg16",
+    "vgg16_bn",
+]
 
 FeatureKind = Literal["ddcolor", "deoldify"]
 
@@ -103,10 +114,19 @@ def vgg16_bn(tensors: Mapping[str, Tensor], where: str) -> nn.Sequential:
     Raises:
         WeightsError: If a key or shape does not fit.
     """
+    return _convolutions("vgg16_bn", tensors, where)
+
+
+def vgg16(tensors: Mapping[str, Tensor], where: str) -> nn.Sequential:
+    """The same of `vgg16`, without batch norm."""
+    return _convolutions("vgg16", tensors, where)
+
+
+def _convolutions(name: str, tensors: Mapping[str, Tensor], where: str) -> nn.Sequential:
     import torchvision  # takes a second
 
     with torch.device("meta"):
-        layers = torchvision.models.vgg16_bn(weights=None).features
+        layers = torchvision.models.get_model(name, weights=None).features
     own = {
         key.removeprefix(_FEATURES): value
         for key, value in tensors.items()
@@ -116,7 +136,7 @@ def vgg16_bn(tensors: Mapping[str, Tensor], where: str) -> nn.Sequential:
         layers.load_state_dict(own, assign=True)
     except RuntimeError as error:
         reason = str(error).splitlines()[1].strip()
-        raise WeightsError(f"{where}: not torchvision's vgg16_bn ({reason})") from None
+        raise WeightsError(f"{where}: not torchvision's {name} ({reason})") from None
     assert isinstance(layers, nn.Sequential)
     return layers.float()
 
@@ -130,3 +150,14 @@ def load_features(kind: FeatureKind) -> Features:
     """
     path = find(BACKBONE)
     return Features(vgg16_bn(read_tensors(path), str(path)), kind)
+
+
+def load_vgg16() -> nn.Sequential:
+    """The convolutions of VGG-16, of the installed weights.
+
+    Raises:
+        WeightsError: If the file is missing, with the command that fetches it, or is another
+            network's.
+    """
+    path = find("vgg16")
+    return vgg16(read_tensors(path), str(path))

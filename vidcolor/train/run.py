@@ -10,26 +10,22 @@ from typing import Any, Literal
 
 import cv2
 import torch
-from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from vidcolor.build import choose_device
 from vidcolor.errors import ConfigError
-from vidcolor.io.shards import Pictures
-from vidcolor.models.registry import create_model, model_spec
-from vidcolor.models.weights import identify, load_model, read_card, save_weights
+from vidcolor.models.weights import load_inpainter, load_model, read_card, save_weights
 from vidcolor.schema import to_dict
 from vidcolor.train.config import CardConfig, ModelConfig, RunConfig, TrainConfig
-from vidcolor.train.data.batch import Batch
-from vidcolor.train.data.batches import TrainBatches
-from vidcolor.train.data.labels import Labels, read_labels
-from vidcolor.train.loop.distributed import World, join, same_everywhere, world_of_environment
+from vidcolor.train.inpaint.config import InpaintConfig
+from vidcolor.train.inpaint.task import InpaintTask
+from vidcolor.train.kinds import AnyConfig
+from vidcolor.train.loop.color import ColorTask
+from vidcolor.train.loop.distributed import join, same_everywhere, world_of_environment
 from vidcolor.train.loop.fit import FitState, fit
-from vidcolor.train.loop.folder import LAST, RunFolder, critic_of, weights_of
+from vidcolor.train.loop.folder import LAST, RunFolder, weights_of
 from vidcolor.train.loop.keeper import Keeper, Progress
-from vidcolor.train.phases import ColorPhase, make_phase
-from vidcolor.train.prior import class_weights
-from vidcolor.train.start import start, start_critic
+from vidcolor.train.loop.task import Task
 
 __all__ = ["CardConfig", "ModelConfig", "Progress", "RunConfig", "TrainConfig", "export", "train"]
 
@@ -37,7 +33,7 @@ _log = logging.getLogger(__name__)
 
 
 def train(
-    config: TrainConfig, stop: Callable[[], bool] | None = None
+    config: AnyConfig, stop: Callable[[], bool] | None = None
 ) -> Generator[Progress, None, None]:
     """Run or resume; yields after every step, after it was measured, logged and, when due, saved.
 
@@ -69,20 +65,18 @@ def train(
         if world.first:
             _log.info("%s: done, %d steps", folder.path, step)
         return
-    pictures = Pictures(config.data.train)
-    labels = read_labels(pictures, config.data.labels) if config.data.labels else None
-    phase, weights = _phase(config, device, pictures, saved, labels)
-    state = FitState(phase, config.fit, world)
-    history: dict[str, Any] = {"labels": _kinds(config, labels, saved)}
+    task = _task(config, device, saved)
+    state = FitState(task.phase, config.fit, world)
+    history: dict[str, Any] = {}
     if saved is not None:
         state.load_state_dict(saved)
-        history |= {key: saved[key] for key in ("best", "seconds") if key in saved}
+        history = {key: saved[key] for key in ("best", "seconds") if key in saved}
     del saved  # as large as all that learns
     if world.first and (step or config.phase.start_from):
         begin = f"from step {step}" if step else f"from {weights_of(config.phase.start_from)}"
         _log.info("%s: goes on %s, up to step %d", folder.path, begin, config.fit.steps)
-    batches = _batches(config, pictures, phase, world, step, labels)
-    keeper = Keeper(config, folder, state, history, weights) if world.first else None
+    batches = _batches(task.batches((world.rank, world.size)), config, step)
+    keeper = Keeper(config, folder, state, history, task) if world.first else None
     steps = fit(state, batches, config.fit, seed=config.data.seed, stop=stop)
     try:
         for report in steps:
@@ -93,72 +87,13 @@ def train(
             keeper.close()
 
 
-def _kinds(
-    config: TrainConfig, labels: Labels | None, saved: dict[str, Any] | None
-) -> tuple[str, ...]:
-    """Names of the kinds of pictures that the network knows, from before if it learns none now."""
-    if labels is not None:
-        return labels.names
-    if saved is not None:
-        return tuple(saved.get("labels", ()))
-    if not config.phase.start_from:
-        return ()
-    return tuple(read_card(weights_of(config.phase.start_from)).get("labels", ()))
+def _task(config: AnyConfig, device: torch.device, saved: dict[str, Any] | None) -> Task:
+    if isinstance(config, InpaintConfig):
+        return InpaintTask(config, device, saved)
+    return ColorTask(config, device, saved)
 
 
-def _phase(
-    config: TrainConfig,
-    device: torch.device,
-    pictures: Pictures,
-    saved: dict[str, Any] | None,
-    labels: Labels | None,
-) -> tuple[ColorPhase, Tensor | None]:
-    """What learns, a function of seed and settings at first; and what each color class weighs."""
-    with torch.random.fork_rng([]):
-        torch.default_generator.manual_seed(config.data.seed)
-        model: Any = create_model(config.model.name, **config.model.builder_settings())
-        weights = None
-        if config.phase.classes and config.phase.rebalance and hasattr(model, "color_classes"):
-            centers = model.color_classes()
-            if saved is not None:
-                weights = saved.get("class_weights")
-            elif centers is not None:
-                weights = class_weights(pictures, centers, config.phase.rebalance)
-        spec = model_spec(config.model.name)
-        kinds = 0 if labels is None else len(labels.names)
-        phase = make_phase(config.phase, model, spec, min(config.data.sizes), weights, kinds)
-    if saved is None and config.phase.start_from:
-        begin = weights_of(config.phase.start_from)
-        start(model, config.model.name, config.phase.name, begin)
-    if saved is None and config.phase.start_critic and phase.adversary is not None:
-        folder = config.phase.start_critic
-        start_critic(phase.adversary.critic, critic_of(folder), folder)
-    if phase.features is not None:
-        phase.features.to(device)
-    layout = torch.channels_last if config.fit.channels_last else torch.contiguous_format
-    model.to(device).to(memory_format=layout)
-    return phase, weights
-
-
-def _batches(
-    config: TrainConfig,
-    pictures: Pictures,
-    phase: ColorPhase,
-    world: World,
-    step: int,
-    labels: Labels | None,
-) -> Iterator[Batch]:
-    data = TrainBatches(
-        pictures,
-        config.data,
-        config.degrade,
-        view=phase.view,
-        stride=model_spec(config.model.name).stride,
-        part=(world.rank, world.size),
-        pair=config.phase.temporal > 0,
-        labels=None if labels is None else labels.numbers,
-        points=config.phase.points,
-    )
+def _batches(data: Dataset[Any], config: AnyConfig, step: int) -> Iterator[Any]:
     loader = DataLoader(
         data,
         batch_size=None,
@@ -184,7 +119,7 @@ def _prepare_worker(worker: int) -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def export(config: TrainConfig, path: Path, which: Literal["best", "last"] = "best") -> None:
+def export(config: AnyConfig, path: Path, which: Literal["best", "last"] = "best") -> None:
     """Write the weights of a run, with its model card, where others find them.
 
     Args:
@@ -201,7 +136,8 @@ def export(config: TrainConfig, path: Path, which: Literal["best", "last"] = "be
     source = Path(config.run.folder).expanduser() / LAST
     if which == "best":
         source = Path(weights_of(config.run.folder))
-    _, name, settings = identify(source)
-    model, _ = load_model(source)
+    fills = isinstance(config, InpaintConfig)
+    model = load_inpainter(source) if fills else load_model(source)[0]
     card = {**read_card(source), **to_dict(config.card)}
-    save_weights(path, model, name, settings, card, half=True)
+    settings = config.model.builder_settings()
+    save_weights(path, model, config.model.name, settings, card, half=True)

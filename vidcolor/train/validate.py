@@ -31,7 +31,7 @@ from vidcolor.train.measured import (
     show,
 )
 
-__all__ = ["Scores", "color_picture", "validate"]
+__all__ = ["Scores", "color_picture", "evaluating", "validate"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +63,17 @@ class Scores:
         """dB over the uncolored picture."""
         return self.psnr - self.psnr_gray
 
+    @property
+    def summary(self) -> str:
+        """A line for people."""
+        return (
+            f"PSNR {self.psnr:.2f} dB ({self.gain:+.2f} over gray), "
+            f"chroma {self.chroma:.1f} of {self.chroma_true:.1f}"
+        )
+
 
 @contextlib.contextmanager
-def _evaluating(model: nn.Module) -> Iterator[None]:
+def evaluating(model: nn.Module) -> Iterator[None]:
     """Evaluation mode; each part goes back to its own, for frozen ones are not in training."""
     modes = [(part, part.training) for part in model.modules()]
     model.eval()
@@ -141,7 +149,7 @@ def color_picture(
         The given picture and the colored one, (h, w, 3) uint8 RGB at the measured size.
     """
     shown = show(rgb, boxes, short_side, _usable(model, spec))
-    with _evaluating(model):
+    with evaluating(model):
         group = _Group(model, [shown], dtype)
         return shown.rgb, group.render(group.color(group.rois))[0]
 
@@ -193,7 +201,7 @@ def validate(
     shown = (show(pictures.rgb(n), given(n), short_side, spec) for n in range(count))
     comparison = Comparison()
     rows: list[list[float]] = []
-    with _evaluating(model):
+    with evaluating(model):
         for parts in groups(shown, batch_size):
             group = _Group(model, parts, dtype)
             ab = group.color(group.rois)

@@ -20,12 +20,11 @@ from vidcolor.io.shards import Pictures
 from vidcolor.records import Hints, Rois
 from vidcolor.train.data.batch import Batch, Pair
 from vidcolor.train.data.config import DataConfig, View
+from vidcolor.train.data.order import Order
 from vidcolor.train.data.sample import Sample, Sampler
 from vidcolor.train.degrade import DegradeConfig
 
 __all__ = ["TrainBatches"]
-
-_ORDER = 1  # part of the seed of what order pictures come in; `sample` has the others
 
 
 class TrainBatches(Dataset[Batch]):
@@ -80,8 +79,7 @@ class TrainBatches(Dataset[Batch]):
                 f"{config.smallest_box_px} pixels; build the set with a detector, or set "
                 "data.random_boxes"
             )
-        self._epoch = -1
-        self._permutation = np.empty(0, np.int64)
+        self._order = Order(len(self._usable), config.seed)
 
     def _size(self, step: int) -> int:
         sizes = self.config.sizes
@@ -89,12 +87,7 @@ class TrainBatches(Dataset[Batch]):
 
     def _number(self, place: int) -> int:
         """The picture at a place of the endless row of epochs."""
-        epoch, place = divmod(place, len(self._usable))
-        if self._epoch != epoch:
-            self._epoch = epoch
-            rng = np.random.default_rng((self.config.seed, _ORDER, epoch))
-            self._permutation = rng.permutation(len(self._usable))
-        return self._usable[self._permutation[place]]
+        return self._usable[self._order(place)]
 
     def _numbers(self, step: int) -> list[int]:
         first = step * self.config.batch_size

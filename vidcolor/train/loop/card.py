@@ -4,26 +4,45 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from vidcolor.schema import to_dict, to_toml
-from vidcolor.train.config import TrainConfig
-from vidcolor.train.validate import Scores
+from vidcolor.train.kinds import AnyConfig
 
-__all__ = ["card_of", "card_page", "numbers"]
+__all__ = ["Measured", "card_of", "card_page", "numbers"]
+
+
+class Measured(Protocol):
+    """What a measurement found; a dataclass, its numbers are fields."""
+
+    @property
+    def psnr(self) -> float:
+        """dB of what the network made against what is true."""
+        ...
+
+    @property
+    def gain(self) -> float:
+        """dB over what needs no training; what has most is best."""
+        ...
+
+    @property
+    def summary(self) -> str:
+        """A line for people."""
+        ...
+
 
 _CURVE = 20  # measurements that the page shows at most
 
 
-def numbers(scores: Scores) -> dict[str, float]:
+def numbers(scores: Measured) -> dict[str, float]:
     """The plain numbers of scores, by name, the gain too."""
-    names = [field.name for field in dataclasses.fields(scores)]
+    names = [field.name for field in dataclasses.fields(scores)]  # type: ignore[arg-type]
     plain = {name: getattr(scores, name) for name in names}
     return {"gain": scores.gain} | {k: v for k, v in plain.items() if isinstance(v, float)}
 
 
 def card_of(
-    config: TrainConfig,
+    config: AnyConfig,
     step: int,
     seconds: float,
     measured: Mapping[str, float] | None,
@@ -64,7 +83,7 @@ def _cell(value: object) -> str:
 
 
 def card_page(
-    card: Mapping[str, Any], config: TrainConfig, rows: Sequence[Mapping[str, Any]], best: int
+    card: Mapping[str, Any], config: AnyConfig, rows: Sequence[Mapping[str, Any]], best: int
 ) -> str:
     """The card as Markdown.
 

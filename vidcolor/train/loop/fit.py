@@ -20,7 +20,7 @@ from vidcolor.errors import VidcolorError
 from vidcolor.train.data.batch import Batch
 from vidcolor.train.loop.distributed import average_gradients, mean_of
 from vidcolor.train.loop.optimize import FitConfig, rate
-from vidcolor.train.loop.state import FitState, Phase
+from vidcolor.train.loop.state import Examples, FitState, Phase
 
 __all__ = ["DivergenceError", "FitConfig", "FitState", "Phase", "Report", "fit"]
 
@@ -60,7 +60,7 @@ class _Losses(nn.Module):
         self.model = phase.model
         self._phase = phase
 
-    def forward(self, batch: Batch) -> tuple[dict[str, Tensor], Tensor]:
+    def forward(self, batch: Examples) -> tuple[dict[str, Tensor], Tensor]:
         losses, pred = self._phase.losses(batch)
         if self._phase.view == "instances":
             # where a process sees no instance, others wait for the gradients of what joins them
@@ -81,7 +81,7 @@ class _Step:
         if state.world.size > 1 and state.optimizer is not None:
             self.losses = DistributedDataParallel(self.losses)
 
-    def __call__(self, batch: Batch, stop: bool) -> Report:
+    def __call__(self, batch: Examples, stop: bool) -> Report:
         """Learn from a batch, and hear whether any process wants to stop."""
         state, config = self.state, self.config
         factor = rate(state.step, config)
@@ -106,7 +106,7 @@ class _Step:
         lr = (config.critic_lr if state.optimizer is None else config.lr) * factor
         return Report(state.step, named, lr, float(norm), bool(bad), bool(halt))
 
-    def _gradients(self, batch: Batch) -> dict[str, Tensor]:
+    def _gradients(self, batch: Examples) -> dict[str, Tensor]:
         """Put gradients of the whole batch where the optimizers find them; losses by name."""
         state = self.state
         state.forget_gradients()
@@ -132,13 +132,13 @@ class _Step:
         return totals
 
     @torch.no_grad()
-    def _look(self, part: Batch) -> Tensor:
+    def _look(self, part: Examples) -> Tensor:
         """The network's colors, of which it learns nothing."""
         state = self.state
         with torch.autocast(state.device.type, state.dtype, enabled=state.half):
             return state.phase.colors(part).float()
 
-    def _learn(self, part: Batch, share: float, last: bool) -> tuple[dict[str, Tensor], Tensor]:
+    def _learn(self, part: Examples, share: float, last: bool) -> tuple[dict[str, Tensor], Tensor]:
         state = self.state
         apart: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
         if isinstance(self.losses, DistributedDataParallel) and not last:
@@ -150,10 +150,11 @@ class _Step:
             state.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]  # torch
         return losses, pred.detach().float()
 
-    def _criticize(self, part: Batch, pred: Tensor, share: float) -> dict[str, Tensor]:
+    def _criticize(self, part: Examples, pred: Tensor, share: float) -> dict[str, Tensor]:
         """The critic learns to tell what was predicted from what is true."""
         adversary = self.state.phase.adversary
         assert adversary is not None
+        assert isinstance(part, Batch)  # only colors have critics
         # its loss is not scaled, so float16 is not for it
         bfloat16 = self.state.dtype is torch.bfloat16
         with torch.autocast(self.state.device.type, torch.bfloat16, enabled=bfloat16):
@@ -196,7 +197,7 @@ def _drawing(key: tuple[int, ...], device: torch.device) -> Iterator[None]:
 
 def fit(
     state: FitState,
-    batches: Iterable[Batch],
+    batches: Iterable[Examples],
     config: FitConfig,
     *,
     seed: int = 0,

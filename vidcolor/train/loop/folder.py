@@ -9,7 +9,7 @@ best.safetensors    the same of the measurement with the highest gain (or the la
 step-N.safetensors  the same of every measurement, if asked for (`run.keep`)
 card.md             the model card, to be read
 log.jsonl           a line every so many steps
-samples/            gray, colored and true, side by side, at each measurement
+samples/            gray, colored and true, or holed, filled and true, at each measurement
 tensorboard/        if asked for
 ```
 
@@ -34,8 +34,9 @@ import numpy.typing as npt
 import torch
 
 from vidcolor.errors import ConfigError, MediaError, WeightsError
-from vidcolor.schema import load, read_toml, to_toml
-from vidcolor.train.config import TrainConfig, differences
+from vidcolor.schema import load, read_toml, to_dict, to_toml
+from vidcolor.train.config import differences
+from vidcolor.train.kinds import AnyConfig, kind_of
 from vidcolor.train.loop.checkpoint import read_state, write_state, write_text
 
 __all__ = ["BEST", "LAST", "RunFolder", "critic_of", "weights_of"]
@@ -89,7 +90,7 @@ class RunFolder:
     def __init__(self, path: str | Path) -> None:
         self.path = Path(path).expanduser()
 
-    def saved_state(self, config: TrainConfig) -> dict[str, Any] | None:
+    def saved_state(self, config: AnyConfig) -> dict[str, Any] | None:
         """The state to go on from, if there is a run here.
 
         Raises:
@@ -98,7 +99,7 @@ class RunFolder:
         """
         state, kept = self.path / _STATE, self.path / _CONFIG
         if kept.exists() and self._begun():
-            other = differences(load(TrainConfig, read_toml(kept), str(kept)), config)
+            other = differences(_kept(config, kept), config)
             if other:
                 more = f" and {len(other) - _SHOWN} more" if len(other) > _SHOWN else ""
                 raise ConfigError(
@@ -114,7 +115,7 @@ class RunFolder:
     def _begun(self) -> bool:
         return any((self.path / name).exists() for name in (_STATE, BEST, LAST))
 
-    def begin(self, config: TrainConfig, step: int, facts: Mapping[str, Any]) -> None:
+    def begin(self, config: AnyConfig, step: int, facts: Mapping[str, Any]) -> None:
         """Note a start, and drop what the log has of steps that are to be done again.
 
         Args:
@@ -200,6 +201,18 @@ class RunFolder:
             path.write_bytes(data.tobytes())
         except OSError as error:
             raise MediaError(f"cannot write {path} ({error.strerror})") from None
+
+
+def _kept(config: AnyConfig, path: Path) -> AnyConfig:
+    """The settings in a file, which are of the kind of `config`."""
+    data = read_toml(path)
+    if kind_of(data) != kind_of(to_dict(config)):
+        name = data.get("model", {}).get("name")
+        raise ConfigError(
+            f"{path.parent} holds a run of {name!r}, not of {config.model.name!r}; give another "
+            "run.folder, or remove this"
+        )
+    return load(type(config), data, str(path))
 
 
 def _versions() -> dict[str, Any]:

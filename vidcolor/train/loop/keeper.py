@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-import copy
 import logging
 import time
 from dataclasses import dataclass
 from typing import Any
 
-from torch import Tensor, nn
-
 from vidcolor.errors import MediaError, WeightsError
-from vidcolor.models.registry import model_spec
 from vidcolor.models.weights import save_weights
-from vidcolor.train.config import TrainConfig
+from vidcolor.train.kinds import AnyConfig
 from vidcolor.train.loop.board import Board, NoBoard, TensorBoard
-from vidcolor.train.loop.card import card_of, card_page, numbers
+from vidcolor.train.loop.card import Measured, card_of, card_page, numbers
 from vidcolor.train.loop.fit import FitState, Report
 from vidcolor.train.loop.folder import BEST, LAST, RunFolder
-from vidcolor.train.loop.watch import Watch
-from vidcolor.train.start import complete
-from vidcolor.train.validate import Scores
+from vidcolor.train.loop.task import Task, Watcher
 
 __all__ = ["Keeper", "Progress"]
 
@@ -38,7 +32,7 @@ class Progress:
     """
 
     report: Report
-    scores: Scores | None = None
+    scores: Measured | None = None
     best: bool = False
 
 
@@ -49,31 +43,27 @@ class Keeper:
         config: Of the run.
         folder: Its folder.
         state: What learns.
-        history: Best scores so far and seconds, of the state that the run goes on from; names of
-            the kinds of pictures that the network knows.
-        weights: Of the color classes.
+        history: Best scores so far and seconds, of the state that the run goes on from.
+        task: What is trained.
     """
 
     def __init__(
         self,
-        config: TrainConfig,
+        config: AnyConfig,
         folder: RunFolder,
         state: FitState,
         history: dict[str, Any],
-        weights: Tensor | None,
+        task: Task,
     ) -> None:
         self._config = config
         self._folder = folder
         self._state = state
-        self._weights = weights
-        self._labels: tuple[str, ...] = tuple(history.get("labels", ()))
+        self._task = task
         self._best: dict[str, float] = dict(history.get("best", {}))
         self._seconds = float(history.get("seconds", 0.0))
         self._started = time.monotonic()
         self._saved_step = state.step
-        spec = model_spec(config.model.name)
-        measured = config.data.val and config.phase.name != "critic"  # the network stays there
-        self._watch = Watch(config, spec) if measured else None
+        self._watch = task.watch()
         self._board: Board = NoBoard()
         if config.run.tensorboard:
             self._board = TensorBoard(folder.path / "tensorboard", state.step)
@@ -99,7 +89,7 @@ class Keeper:
             self._save()
         return Progress(report, scores, best)
 
-    def _measure(self, watch: Watch, step: int) -> tuple[Scores, bool]:
+    def _measure(self, watch: Watcher, step: int) -> tuple[Measured, bool]:
         mean = self._state.mean.module
         scores = watch.scores(mean)
         found = numbers(scores)
@@ -116,7 +106,7 @@ class Keeper:
         self._board.scalars(step, {f"val/{name}": value for name, value in found.items()})
         return scores, better
 
-    def _log(self, report: Report, scores: Scores | None) -> None:
+    def _log(self, report: Report, scores: Measured | None) -> None:
         values = {"lr": report.lr, "grad_norm": report.grad_norm, **report.losses}
         if not report.skipped:
             self._board.scalars(report.step, {f"train/{k}": v for k, v in values.items()})
@@ -130,8 +120,9 @@ class Keeper:
 
     def _write_weights(self, name: str, measured: dict[str, float] | None) -> dict[str, Any]:
         config = self._config
-        model = _whole(self._state.mean.module, config)
-        card = card_of(config, self._state.step, self._elapsed(), measured, self._labels)
+        model = self._task.whole(self._state.mean.module)
+        labels = self._task.notes.get("labels", ())
+        card = card_of(config, self._state.step, self._elapsed(), measured, labels)
         settings = config.model.builder_settings()
         save_weights(self._folder.path / name, model, config.model.name, settings, card, half=True)
         return card
@@ -140,12 +131,7 @@ class Keeper:
         state, rows = self._state, self._folder.rows()
         measured = [row["val"] for row in rows if row["step"] == state.step and "val" in row]
         best = int(self._best.get("step", 0))
-        extra = {
-            "best": self._best,
-            "seconds": self._elapsed(),
-            "class_weights": self._weights,
-            "labels": list(self._labels),
-        }
+        extra = {"best": self._best, "seconds": self._elapsed(), **self._task.notes}
         try:
             card = self._write_weights(
                 LAST, measured[0] | {"step": state.step} if measured else None
@@ -166,10 +152,3 @@ class Keeper:
                 self._save()
         finally:
             self._board.close()
-
-
-def _whole(mean: nn.Module, config: TrainConfig) -> nn.Module:
-    """A copy that can color with all its parts, also those whose phase is still to come."""
-    model = copy.deepcopy(mean)
-    complete(model, config.phase.name)
-    return model

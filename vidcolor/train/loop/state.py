@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import logging
 from collections.abc import Iterator
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, Self
 
 import torch
 from torch import Tensor, nn
@@ -14,11 +14,10 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from vidcolor.build import choose_precision
 from vidcolor.errors import ConfigError, WeightsError
 from vidcolor.train.adversary import Adversary
-from vidcolor.train.data.batch import Batch
 from vidcolor.train.loop.distributed import World, make_norms_global
 from vidcolor.train.loop.optimize import FitConfig, critic_optimizer, optimizer, shares
 
-__all__ = ["Finish", "FitState", "Phase", "Turn"]
+__all__ = ["Examples", "Finish", "FitState", "Phase", "Turn"]
 
 _log = logging.getLogger(__name__)
 
@@ -31,6 +30,20 @@ class Finish(Protocol):
 
     def __call__(self, learned: bool, excused: bool, verdict: float = 0.0) -> None:
         """Take the step, or leave the batch out; `verdict` is the critic's loss."""
+        ...
+
+
+class Examples(Protocol):
+    """What the loop asks of a batch; what is in it is between its source and the phase."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, part: slice) -> Self:
+        """Some of them."""
+        ...
+
+    def to(self, device: torch.device | str) -> Self:
+        """The same on `device`."""
         ...
 
 
@@ -63,12 +76,12 @@ class Phase(Protocol):
         """Put what learns in training mode, the rest in evaluation mode."""
         ...
 
-    def losses(self, batch: Batch) -> tuple[dict[str, Tensor], Tensor]:
-        """Named losses, whose sum is minimized, and the predicted a*b*."""
+    def losses(self, batch: Any) -> tuple[dict[str, Tensor], Tensor]:
+        """Named losses, whose sum is minimized, and what was predicted: a*b*, or pictures."""
         ...
 
-    def colors(self, batch: Batch) -> Tensor:
-        """The predicted a*b* alone, for steps in which only the critic learns."""
+    def colors(self, batch: Any) -> Tensor:
+        """What was predicted alone, for steps in which only the critic learns."""
         ...
 
 

@@ -1,0 +1,1 @@
+"""Networks that fill holes: losses, pictures with holes, measurements."""
