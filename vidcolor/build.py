@@ -6,7 +6,7 @@ import dataclasses
 import functools
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import cast
+from typing import TypeVar, cast
 
 import torch
 from torch import nn
@@ -20,12 +20,34 @@ from vidcolor.guidance.template import Pin
 from vidcolor.guidance.tracks.file import TracksFile
 from vidcolor.guidance.tracks.identities import Describer
 from vidcolor.io.image import read_image
+from vidcolor.io.masks import open_holes
 from vidcolor.models.registry import Describes, Folds, model_spec, spec_of
-from vidcolor.models.weights import RECIPE, load_model, suited_side
+from vidcolor.models.weights import (
+    RECIPE,
+    load_inpainter,
+    load_model,
+    suited_side,
+)
 from vidcolor.ops.flow import FlowPreset
 from vidcolor.pipeline import Pipeline
+from vidcolor.repair.bands import BandConfig, BandDetector
+from vidcolor.repair.burns import BurnConfig, BurnDetector
+from vidcolor.repair.config import RestoreConfig
+from vidcolor.repair.dust import Dust, DustConfig
+from vidcolor.repair.fill import Fill, NetFill, TeleaFill
+from vidcolor.repair.find import Detector, Finder
+from vidcolor.repair.hair import HairConfig, HairDetector
+from vidcolor.repair.heal import Heal
+from vidcolor.repair.heal_grow import Grow
+from vidcolor.repair.judge import Judge, OpenHoles
+from vidcolor.repair.level import Deflicker, NoDeflicker
+from vidcolor.repair.lines import LineConfig, LineDetector
+from vidcolor.repair.repairer import Repairer
+from vidcolor.repair.spots_file import read_verdicts
+from vidcolor.repair.steady import NoSteady, Steady
+from vidcolor.repair.still import StillConfig, StillDamage
 from vidcolor.stages.anchor import Anchor
-from vidcolor.stages.base import Detect, SeeWhole
+from vidcolor.stages.base import Cut, Detect, SeeWhole
 from vidcolor.stages.cadence import CadenceConfig, EveryFrame, Keyframes
 from vidcolor.stages.colorize import ColorizeConfig, ColorizeFrames, NoColor
 from vidcolor.stages.cut import FindShots, NoCut
@@ -34,7 +56,7 @@ from vidcolor.stages.grade import make_grade
 from vidcolor.stages.merge import Colorizer, MergedColorizer
 from vidcolor.stages.overlay import NoOverlay, Overlay
 from vidcolor.stages.remember import Forget, Remember
-from vidcolor.stages.restore import NoRestore
+from vidcolor.stages.restore import NoRestore, RestoreFrames
 from vidcolor.stages.stabilize import Hold, Stabilizer
 from vidcolor.stages.tone import Palette, Tone
 from vidcolor.stages.track import NoTracker, Tracker
@@ -42,7 +64,10 @@ from vidcolor.stages.whole import NoWhole, ShotWhole
 
 __all__ = [
     "Guidance",
+    "build_cut",
+    "build_fill",
     "build_line",
+    "build_repair",
     "choose_device",
     "choose_precision",
     "chosen_weights",
@@ -51,6 +76,8 @@ __all__ = [
 ]
 
 _STARTER = "starter"
+_REPAIR = "repair"
+_NORMAL = "normal"
 _BY_RECIPE = "recipe"
 
 Download = Callable[[int, int | None], None]
@@ -124,6 +151,11 @@ def _load(weights: str, device: torch.device) -> tuple[nn.Module, str]:
     if hasattr(model, "fold"):
         cast(Folds, model).fold()
     return model, of
+
+
+@functools.lru_cache(maxsize=2)
+def _load_inpainter(weights: str, device: torch.device) -> nn.Module:
+    return load_inpainter(weights, device)
 
 
 def load_describer(device: torch.device) -> Describes:
@@ -202,6 +234,98 @@ def _remember(config: Config, device: torch.device, guidance: Guidance) -> Remem
     return Remember(config.remember, guidance.tracks, guidance.pins, describe)
 
 
+def build_cut(config: Config, still: bool = False) -> Cut:
+    """What finds shots; pictures have none."""
+    return NoCut() if still else FindShots(config.cut)
+
+
+def build_fill(config: Config) -> Fill:
+    """What fills holes from their surroundings: a network, or the classical method.
+
+    Args:
+        config: Its `restore.weights` says which; "auto" is what ships.
+
+    Raises:
+        ConfigError: If the device is not here.
+        WeightsError: If weights are missing or damaged.
+    """
+    wanted = config.restore.weights
+    if wanted == "none":
+        return TeleaFill()
+    device = choose_device(config.device)
+    model = _load_inpainter(_REPAIR if wanted == "auto" else wanted, device)
+    return NetFill(model, device, choose_precision(config.precision, device))
+
+
+def build_repair(
+    config: Config,
+    *,
+    still: bool = False,
+    whole: bool = False,
+) -> Repairer:
+    """What finds damage and heals it.
+
+    Args:
+        config: All settings; those of `restore` count.
+        still: Frames are pictures that have nothing to do with each other.
+        whole: The whole film comes, so that masks that do not belong to it are noticed.
+
+    Raises:
+        ConfigError: If a setting asks for what is not there.
+        WeightsError: If weights are missing or damaged.
+        GuidanceError: If a person's file is not as it should be.
+    """
+    restore = config.restore
+    files = {"masks": restore.masks, "protect": restore.protect, "spots": restore.spots}
+    given = [name for name, path in files.items() if path is not None]
+    if given and config.input.start:
+        raise ConfigError(
+            f"{given[0]} count frames of the whole film; leave out start (duration may stay)"
+        )
+    verdicts = None if restore.spots is None else read_verdicts(Path(restore.spots).expanduser())
+    fill = build_fill(config)
+    return Repairer(
+        motion=restore.motion,
+        find=Finder(_detectors(config, still) if restore.finds else ()),
+        grow=Grow(),
+        judge=Judge(_masks(restore.masks), _masks(restore.protect), verdicts, whole),
+        heal=Heal(restore.heal, fill),
+        deflicker=Deflicker(restore.deflicker)
+        if restore.deflicker.strength and not still
+        else NoDeflicker(),
+        steady=Steady(restore.steady, fill)
+        if restore.steady.strength and not still
+        else NoSteady(),
+    )
+
+
+def _detectors(config: Config, still: bool) -> tuple[Detector, ...]:
+    restore, pane = config.restore, config.restore.pane
+    if still:
+        return (StillDamage(_alert(restore.still, restore), pane),)
+    return (
+        Dust(_alert(restore.dust, restore), pane),
+        LineDetector(_alert(restore.lines, restore), pane),
+        HairDetector(_alert(restore.hair, restore), pane),
+        BandDetector(_alert(restore.bands, restore), pane),
+        BurnDetector(_alert(restore.burns, restore)),
+    )
+
+
+_Alert = TypeVar("_Alert", DustConfig, LineConfig, HairConfig, BandConfig, BurnConfig, StillConfig)
+
+
+def _alert(config: _Alert, restore: RestoreConfig) -> _Alert:
+    """A detector's settings with the sensitivity of all, unless it has its own."""
+    if config.sensitivity != _NORMAL:
+        return config
+    return dataclasses.replace(config, sensitivity=restore.sensitivity)
+
+
+def _masks(path: str | None) -> OpenHoles | None:
+    return None if path is None else functools.partial(open_holes, Path(path).expanduser())
+
+
 def build_line(
     config: Config,
     *,
@@ -240,8 +364,10 @@ def build_line(
     steady = films and config.stabilize.enabled
     cadence = config.cadence if films else CadenceConfig("every")
     return Pipeline(
-        cut=NoCut() if still else FindShots(config.cut),
-        restore=NoRestore(),
+        cut=build_cut(config, still),
+        restore=RestoreFrames(build_repair(config, still=still))
+        if config.restore.enabled
+        else NoRestore(),
         detect=detect,
         track=NoTracker(config.track)
         if still or not config.track.enabled

@@ -12,6 +12,7 @@ from vidcolor.guidance.hints.solve import HintsConfig
 from vidcolor.guidance.references.solve import ReferencesConfig
 from vidcolor.io.codecs import OutputConfig
 from vidcolor.io.video import InputConfig
+from vidcolor.repair.config import RestoreConfig
 from vidcolor.stages.anchor import AnchorConfig
 from vidcolor.stages.cadence import CadenceConfig
 from vidcolor.stages.colorize import ColorizeConfig
@@ -49,6 +50,7 @@ class Config:
         precision: Of the networks; "auto" is half precision where the hardware has it.
         input: What is read.
         cut: How shots are found.
+        restore: How damage is found and healed, before anything else looks at the film.
         detect: How objects are seen.
         track: How they are followed.
         colorize: Which network colors them.
@@ -69,6 +71,7 @@ class Config:
     precision: Literal["auto", "float32", "bfloat16", "float16"] = "auto"
     input: InputConfig = dataclasses.field(default_factory=InputConfig)
     cut: CutConfig = dataclasses.field(default_factory=CutConfig)
+    restore: RestoreConfig = dataclasses.field(default_factory=RestoreConfig)
     detect: DetectConfig = dataclasses.field(default_factory=DetectConfig)
     track: TrackConfig = dataclasses.field(default_factory=TrackConfig)
     colorize: ColorizeConfig = dataclasses.field(default_factory=ColorizeConfig)
@@ -101,6 +104,15 @@ SHORT_NAMES: Mapping[str, tuple[str, ...]] = {
     "duration": ("input", "duration"),
     "batch_size": ("input", "batch_size"),
     "shots": ("cut", "shots_file"),
+    "restore": ("restore", "enabled"),
+    "sensitivity": ("restore", "sensitivity"),
+    "masks": ("restore", "masks"),
+    "protect": ("restore", "protect"),
+    "spots": ("restore", "spots"),
+    "strength": ("restore", "heal", "strength"),
+    "repair_weights": ("restore", "weights"),
+    "deflicker": ("restore", "deflicker", "strength"),
+    "steady": ("restore", "steady", "strength"),
     "detector": ("detect", "detector"),
     "colorizer": ("colorize", "colorizer"),
     "weights": ("colorize", "weights"),

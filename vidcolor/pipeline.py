@@ -69,7 +69,7 @@ class Pipeline:
     def shots(self, frames: Iterable[FrameBatch]) -> Iterator[FrameBatch]:
         """The line up to restoration: shots are known."""
         shots = self.cut(frames)
-        return map(self.restore, shots)
+        return self.restore(shots)
 
     def follow(self, shots: Iterable[FrameBatch]) -> Iterator[Tracked]:
         """From frames whose shots are known to tracks: what `vidcolor detect` writes."""

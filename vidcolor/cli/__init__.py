@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from vidcolor.cli import evaluate, export, holes, plan, tracks, training, weights
+from vidcolor.cli import evaluate, export, holes, plan, restore, tracks, training, weights
 from vidcolor.cli.evaluate_sets import joined
 from vidcolor.cli.line import EVERY_KEY, add_line_flags, line_config, line_layers
 from vidcolor.cli.terminal import Bar, Parser, Stop, Usage, clock, downloading, refuse
@@ -54,6 +54,8 @@ def _parser() -> Parser:
     color.add_argument("input", type=Path, help="a video, a picture, or a folder of pictures")
     color.add_argument("output", type=Path, help="the same in color: .mkv, .mp4, .mov, .png, ...")
     add_line_flags(color)
+    color.add_argument("--restore", action="store_true", help="heal damage first, see restore")
+    restore.add_repair_flags(color)
     color.add_argument("--colorizer", help="network; default: quarternet")
     color.add_argument("--weights", help="name of known ones, a file, or recipe; default: starter")
     color.add_argument(
@@ -102,7 +104,7 @@ def _parser() -> Parser:
     add_line_flags(shots)
     shots.add_argument("--overwrite", action="store_true", help="replace SHOTS.json")
 
-    for command in (weights, export, tracks, plan, evaluate, holes):
+    for command in (restore, weights, export, tracks, plan, evaluate, holes):
         command.add_command(add)
     training.add_commands(add)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
 from vidcolor.repair.records import Marked, Moved, Spot
+from vidcolor.repair.small import narrowed
 from vidcolor.repair.window import Window, each_frame
 
 __all__ = ["Detector", "Finder"]
@@ -30,15 +31,17 @@ class Detector(Protocol):
 class Finder:
     """Asks all detectors about every frame; without any, no frame has damage.
 
+    Each sees as many frames as it wants, so what it says does not depend on who else looks.
+
     Memory: the frames that the detectors want to see. Lookahead: the most that one wants. At a
     cut: dropped.
 
-    Args:
+    Attributes:
         detectors: Who looks.
     """
 
     def __init__(self, detectors: Sequence[Detector]) -> None:
-        self._detectors = tuple(detectors)
+        self.detectors = tuple(detectors)
         self._before = max((one.before for one in detectors), default=0)
         self._after = max((one.after for one in detectors), default=0)
 
@@ -48,9 +51,13 @@ class Finder:
             yield Marked(batch, tuple(spots))
 
     def _begin(self) -> Callable[[Window], tuple[Spot, ...]]:
-        asked = [one.begin() for one in self._detectors]
+        asked = [(one.before, one.after, one.begin()) for one in self.detectors]
 
         def find(window: Window) -> tuple[Spot, ...]:
-            return tuple(spot for ask in asked for spot in ask(window))
+            return tuple(
+                spot
+                for before, after, ask in asked
+                for spot in ask(narrowed(window, before, after))
+            )
 
         return find

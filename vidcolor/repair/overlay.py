@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +13,7 @@ from torch import Tensor
 
 from vidcolor.color.lab import rgb_to_lab
 from vidcolor.color.luma import to_lightness
-from vidcolor.records import Chroma, Colored, Tracks
+from vidcolor.records import Chroma, Colored, FrameBatch, Tracks
 from vidcolor.repair.records import Kind, Repaired, Spot
 from vidcolor.repair.sheet import COLORS
 
@@ -21,14 +22,16 @@ __all__ = ["overlay"]
 Floats = npt.NDArray[np.float32]
 
 _LEAST = 0.35  # opacity of what nobody believes
+_TONE = 0.45  # luma of spots, in parts of white
 
 
 def overlay(repaired: Repaired) -> Colored:
     """Frames as they were, every spot in the color of its kind, paler the less sure.
 
-    Rejected spots are left out; those in review are shown.
+    Rejected spots are left out; those in review are shown. Spots are drawn at one luma, because
+    black and white, which damage mostly is, have no color.
     """
-    frames = repaired.marked.frames
+    frames = _with_tone(repaired)
     inks = {kind: _ink(rgb) for kind, rgb in COLORS.items()}
     ab, lightness = [], []
     for number, spots in enumerate(repaired.marked.spots):
@@ -36,6 +39,19 @@ def overlay(repaired: Repaired) -> Colored:
         plane = frames.luma[number : number + 1]
         lightness.append(_halved(to_lightness(plane, frames.info.color)))
     return Colored(frames, Tracks.empty(), Chroma(torch.cat(ab), torch.cat(lightness)))
+
+
+def _with_tone(repaired: Repaired) -> FrameBatch:
+    frames = repaired.marked.frames
+    if not any(repaired.marked.spots):
+        return frames
+    spec, luma = frames.info.color, frames.luma.clone()
+    tone = round(spec.black + _TONE * (spec.white - spec.black))
+    for plane, spots in zip(luma[:, 0].numpy(), repaired.marked.spots, strict=True):
+        for spot in spots:
+            if spot.state != "rejected":
+                plane[spot.place][spot.hole] = tone
+    return replace(frames, luma=luma)
 
 
 def _painted(spots: Sequence[Spot], size: tuple[int, int], inks: Mapping[Kind, Floats]) -> Floats:

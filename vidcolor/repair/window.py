@@ -66,7 +66,7 @@ class Window:
         frames: Consecutive.
         at: Position of the one in the middle.
         begins: The first of them is the first of the shot.
-        ends: The last of them is the last of the shot.
+        ends: Fewer than asked for come after the one in the middle, because the shot ends.
     """
 
     frames: Sequence[Frame]
@@ -154,7 +154,7 @@ class _Walk(Generic[_Batch, Result]):
         assert self._work is not None
         frames = tuple(self._frames)
         last = self._next + self._after - first + 1
-        window = Window(frames[:last], self._next - first, first == 0, ends and last >= len(frames))
+        window = Window(frames[:last], self._next - first, first == 0, ends)
         self._results.append(self._work(window))
         self._next += 1
 

@@ -27,9 +27,9 @@ class Cut(Protocol):
 
 
 class Restore(Protocol):
-    """Heals damage. No memory."""
+    """Heals damage. Has memory: what was there is known from other frames of the shot."""
 
-    def __call__(self, frames: FrameBatch, /) -> FrameBatch: ...
+    def __call__(self, shots: Iterable[FrameBatch], /) -> Iterator[FrameBatch]: ...
 
 
 class Detect(Protocol):

@@ -1,0 +1,198 @@
+"""Damage that is on one frame only: dust, dirt, sparkle, hairs that did not stay in the gate.
+
+Such a mark is neither in the frame before nor in the one after, once both are laid over the frame.
+So pixels are looked for that lie beyond everything around their place in either neighbor; what
+belongs to them is outlined; and how sure it is that this is damage, not something that moves, is
+weighed from what the surroundings and a search in the neighbors say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import NamedTuple, cast
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from vidcolor.errors import ConfigError
+from vidcolor.repair.dust_evidence import Evidence, gather, probability, searched
+from vidcolor.repair.dust_outline import spots_of_region
+from vidcolor.repair.dust_seeds import Polarity, Reach, Region, cells, find_seeds, regions
+from vidcolor.repair.dust_traps import falls_together, flashes, flies_past
+from vidcolor.repair.dust_views import Views, look
+from vidcolor.repair.grain import Grain, measure_grain
+from vidcolor.repair.motion import nearest, neighbors
+from vidcolor.repair.pane import PaneConfig, picture_window
+from vidcolor.repair.records import Hole, Spot, State
+from vidcolor.repair.small import narrowed
+from vidcolor.repair.window import Window
+
+__all__ = ["Dust", "DustConfig"]
+
+Floats = npt.NDArray[np.float32]
+
+_SEEN_FRAMES = 4
+_SLACK_LINES = 480  # a reference of 3x3 pixels suits about so many lines
+_GROW_AT_240 = 2.0
+_MARGIN_AT_240 = 8
+_MOST_REGIONS = 600
+_UNSETTLED_AT_240 = 1.0  # error of flow there and back, on both sides
+_SURE_IN_DOUBT = 0.95  # there, and where a shot ends
+_LARGE_AT_240 = 60.0  # a false repair so large is seen
+_MOVED_SHARE = 0.5  # of it is near in both neighbors, but not in the frame: it moved
+_GROWING_SHARE = 0.5  # of the threshold: what belongs to a seed
+
+
+class _Level(NamedTuple):
+    """A sensitivity: threshold in deviations of grain, its least value in cv, and how sure."""
+
+    grains: float
+    floor: float
+    sure: float
+
+
+_LEVELS: dict[str, _Level] = {
+    "low": _Level(10, 16, 0.97),
+    "normal": _Level(8, 12, 0.85),
+    "high": _Level(6, 8, 0.65),
+    "maximum": _Level(5, 6, 0.4),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class DustConfig:
+    """How damage of single frames is found.
+
+    Attributes:
+        enabled: Look for it.
+        sensitivity: `low`, `normal`, `high` or `maximum`. False repairs cost more than dust that
+            is missed, so go up only as far as needed.
+        polarity: Look for marks that are `dark`, `bright` or `both`.
+        review: Marks at least so sure (0..1), but not sure enough to be repaired, are listed.
+        suspend: Where more than this share (0..1) of a frame seems damaged, as in rain or snow,
+            nothing of it is repaired without a person's word.
+    """
+
+    enabled: bool = True
+    sensitivity: str = "normal"
+    polarity: str = "both"
+    review: float = 0.4
+    suspend: float = 0.015
+
+    def __post_init__(self) -> None:
+        if self.sensitivity not in _LEVELS:
+            names = ", ".join(_LEVELS)
+            raise ConfigError(f"sensitivity must be one of {names}, not {self.sensitivity!r}")
+        if self.polarity not in ("dark", "bright", "both"):
+            raise ConfigError(f"polarity must be dark, bright or both, not {self.polarity!r}")
+        for name in ("review", "suspend"):
+            if not 0 < getattr(self, name) <= 1:
+                raise ConfigError(f"{name} must be above 0, at most 1, not {getattr(self, name)}")
+
+
+class Dust:
+    """Finds damage of single frames.
+
+    Memory: the grain of the shot. Lookahead: 4 frames, so that frames held on twos have
+    different neighbors. At a cut: forgotten; the first and the last frame of a shot are compared
+    with two frames of one side. Shots of fewer than three different frames show nothing.
+
+    Args:
+        config: What to look for.
+        pane: How the picture window is found.
+    """
+
+    before = _SEEN_FRAMES
+    after = _SEEN_FRAMES
+
+    def __init__(self, config: DustConfig | None = None, pane: PaneConfig | None = None) -> None:
+        self._config = config or DustConfig()
+        self._pane = pane or PaneConfig()
+
+    def begin(self) -> Callable[[Window], list[Spot]]:
+        """See `find.Detector`."""
+        if not self._config.enabled:
+            return lambda _: []
+        return _Shot(self._config, self._pane)
+
+
+class _Shot:
+    def __init__(self, config: DustConfig, pane: PaneConfig) -> None:
+        self._config, self._pane = config, pane
+        self._level = _LEVELS[config.sensitivity]
+        self._least = min(config.review, self._level.sure)
+        self._limits: Floats | None = None
+        self._outside: Hole | None = None
+
+    def __call__(self, window: Window) -> list[Spot]:
+        window = narrowed(window, _SEEN_FRAMES, _SEEN_FRAMES)
+        if self._limits is None:
+            self._limits = self._thresholds(measure_grain(window.frames))
+            planes, bits = [one.plane for one in window.frames], window.frame.info.color.bits
+            pane = picture_window(planes, bits, self._pane)
+            self._outside = None if pane.whole else ~pane.inside
+        before, after = nearest(neighbors(window, 2, 2))
+        if before is None or after is None or flashes(window.frame, (before, after)):
+            return []
+        views = look(window, (before, after))
+        threshold = _at(self._limits, views.gray)
+        reach = Reach(
+            slack=max(1, round(min(views.size) / _SLACK_LINES)),
+            grow=max(1, round(_GROW_AT_240 * views.unit)),
+            margin=max(4, round(_MARGIN_AT_240 * views.unit)),
+        )
+        excess = find_seeds(views, threshold, reach.slack, cast(Polarity, self._config.polarity))
+        if self._outside is not None:
+            excess[self._outside] = 0
+        bent = cells(excess > 0, views.sides[0].flow.shape[:2])
+        views.mistrust(bent)
+        excess[views.unseen()] = 0
+        found = regions(views, excess, threshold * _GROWING_SHARE, reach, _MOST_REGIONS)
+        return self._spots(views, found, threshold, bent)
+
+    def _thresholds(self, grain: Grain) -> Floats:
+        """By brightness in whole cv; a single one where grain does not matter."""
+        table = np.maximum(self._level.grains * grain.table(), np.float32(self._level.floor))
+        return table[0].reshape(()) if bool((table == table[0]).all()) else table
+
+    def _spots(
+        self, views: Views, found: list[Region], threshold: Floats, bent: Hole
+    ) -> list[Spot]:
+        sure: list[tuple[Region, Evidence, float]] = []
+        for region in found:
+            evidence = gather(views, region, bent)
+            if probability(evidence) < self._least:
+                continue
+            confidence = probability(searched(views, region, evidence))
+            if confidence >= self._least:
+                sure.append((region, evidence, confidence))
+        accepted = [region for region, _, confidence in sure if confidence >= self._level.sure]
+        flagged = sum(int(np.count_nonzero(region.core)) for region in accepted)
+        suspended = flagged > self._config.suspend * views.gray.size or falls_together(accepted)
+        one_sided = views.sides[0].neighbor.steps * views.sides[1].neighbor.steps > 0
+        spots: list[Spot] = []
+        for region, evidence, confidence in sure:
+            doubtful = (
+                suspended
+                or confidence < self._wanted(evidence, one_sided)
+                or (evidence.area > _LARGE_AT_240 and evidence.elsewhere > _MOVED_SHARE)
+                or flies_past(views, region)
+            )
+            state: State = "review" if doubtful else "accepted"
+            spots.extend(spots_of_region(views, region, threshold, confidence, state))
+        return spots
+
+    def _wanted(self, evidence: Evidence, one_sided: bool) -> float:
+        """How sure it must be to be repaired: surer where motion tells little."""
+        unsettled = evidence.unsettled > _UNSETTLED_AT_240
+        return max(self._level.sure, _SURE_IN_DOUBT if unsettled or one_sided else 0.0)
+
+
+def _at(limits: Floats, gray: Floats) -> Floats:
+    """The threshold of each pixel, (H, W) float32 in cv, or () where there is but one."""
+    if limits.ndim == 0:
+        return limits
+    whole = np.clip(np.rint(gray), 0, len(limits) - 1).astype(np.uint8)
+    return cast(Floats, cv2.LUT(whole, limits))
