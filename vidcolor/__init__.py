@@ -6,16 +6,16 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from vidcolor.api import colorize_image, colorize_video
+    from vidcolor.api import colorize_image, colorize_video, restore_video
 
-__all__ = ["__version__", "colorize_image", "colorize_video"]
+__all__ = ["__version__", "colorize_image", "colorize_video", "restore_video"]
 
 __version__ = version("vidcolor")
 
 
 def __getattr__(name: str) -> Any:
     """The functions of `vidcolor.api`, imported (with torch) when first asked for."""
-    if name in ("colorize_image", "colorize_video"):
+    if name in ("colorize_image", "colorize_video", "restore_video"):
         from vidcolor import api
 
         return getattr(api, name)

@@ -32,6 +32,8 @@ from vidcolor.pipeline import Pipeline
 from vidcolor.planning import listed_shots, made_of, planned_run
 from vidcolor.records import FrameBatch
 from vidcolor.render import ColorRun, ListedShots, color_run, film_mark, render_shots, shot_key
+from vidcolor.repair.sheet import Tally
+from vidcolor.restoration import Findings, open_restoration
 from vidcolor.schema import load, merge, put, to_dict
 from vidcolor.stages.cut import list_shots
 from vidcolor.stages.detect import boxes_line
@@ -46,6 +48,7 @@ __all__ = [
     "make_config",
     "open_job",
     "open_plan",
+    "restore_video",
     "write_text",
 ]
 
@@ -362,6 +365,40 @@ def colorize_video(
     else:
         job = _video_job(Path(source), Path(output), make_config(config, **options), None)
     return job.run(progress or _ignore)
+
+
+def restore_video(
+    source: str | os.PathLike[str],
+    output: str | os.PathLike[str] | None,
+    *,
+    findings: Findings | None = None,
+    progress: Progress | None = None,
+    config: Config | None = None,
+    **options: Any,
+) -> Tally:
+    """Heal damage of a video file, without coloring it.
+
+    Outside the final masks every code value stays the source's (written as `.mkv`, which is
+    lossless), every frame keeps its time, all other streams pass as they are.
+
+    Args:
+        source: Any video that FFmpeg reads.
+        output: `.mkv`, `.mp4` or `.mov`; None: only look.
+        findings: Masks, spots and previews to write as well.
+        progress: Told how many frames were finished, every batch.
+        config: Settings; defaults if None.
+        **options: Laid over `config`, see `make_config`: `sensitivity="high"`,
+            `masks="masks"`, `restore={"lines": {"enabled": False}}`, ...
+
+    Returns:
+        Counts of what was found and changed.
+
+    Raises:
+        VidcolorError: For anything wrong with the files or settings, in one line.
+    """
+    settings = make_config(config, **options)
+    where = None if output is None else Path(output)
+    return open_restoration(Path(source), where, settings, findings).run(progress or _ignore)
 
 
 @functools.lru_cache(maxsize=2)

@@ -52,6 +52,10 @@ def test_clean_shots_thick_bands_and_half_bands_have_none():
     clean = panned(scene(), COUNT, 2)
     assert not any(_spots(clean))
     assert not any(_spots(_taped(clean, (0, 1), slice(0, 60))))
+    frayed = _taped(clean, (0, 1))
+    for one in frayed[:2]:
+        one[12:40, :150] += 60  # a thing that came from above, not a band
+    assert not any(_spots(frayed))
     half = [one.copy() for one in clean]
     half[0][:12, :120] += 60
     assert not any(_spots(half))

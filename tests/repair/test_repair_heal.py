@@ -72,14 +72,14 @@ def test_damage_of_a_neighbor_is_no_source():
     clean = moving(5, (0, 0))
     # both neighbors are damaged at the place, in frame 1 a person has yet to say so
     spots = {
-        1: [spot(28, 38, 12, 12, state="review")],
+        1: [spot(30, 40, 6, 6, state="review")],
         2: [spot(30, 40, 6, 6)],
         3: [spot(28, 38, 12, 12)],
     }
     healed = heal(batches(damaged(clean, spots), spots, step=(0, 0)))
     np.testing.assert_array_equal(healed[2], clean[2])
     np.testing.assert_array_equal(healed[3], clean[3])
-    assert (healed[1][28:40, 38:50] == 255).all()  # in review: left as it is
+    assert (healed[1][30:36, 40:46] == 255).all()  # in review: left as it is
 
 
 def test_light_that_differs_is_matched():
@@ -90,6 +90,17 @@ def test_light_that_differs_is_matched():
     healed = heal(batches(damaged(lit, spots), spots, step=(0, 0)))
     assert np.abs(healed[1].astype(int) - lit[1])[30:38, 40:48].max() <= 3
     assert np.abs(lit[0].astype(int) - lit[1])[30:38, 40:48].max() >= 5
+
+
+def test_light_that_differs_from_side_to_side_leaves_no_seam():
+    clean = moving(2, (0, 0)).astype(np.float32) * 0.7
+    slope = np.arange(SIZE[1], dtype=np.float32) * 0.8
+    lit = np.rint(np.stack([clean[0] + slope, clean[0] + 34])).astype(np.uint8)
+    spots = {1: [spot(20, 30, 30, 24)]}  # 10 cv too dark on one side, 9 too bright on the other
+    healed = heal(batches(damaged(lit, spots), spots, step=(0, 0)))
+    error = np.abs(healed[1].astype(int) - lit[1])[20:50, 30:54]
+    assert error.mean() < 4.8 / 2  # 4.8 is what is left when only the mean is matched
+    assert error[:, [0, -1]].mean() < 3
 
 
 @pytest.mark.parametrize(("bits", "full"), [(8, True), (8, False), (10, False), (16, True)])
@@ -219,17 +230,16 @@ def test_a_hole_of_the_whole_frame_is_refused():
 
 def test_grain_is_the_same_every_time_and_another_in_every_frame():
     rng = np.random.default_rng(0)
-    still = np.full((6, *SIZE), 120.0) + rng.normal(0, 6, (6, *SIZE))
-    codes = np.rint(still).astype(np.uint8)
-    spots = {n: [spot(20, 30, 24, 24)] for n in (2, 3)}
-    marked = list(batches(damaged(codes, {}), spots, step=(0, 0)))
+    codes = np.rint(120 + rng.normal(0, 6, (5, *SIZE))).astype(np.uint8)
+    spots = {n: [spot(20, 30, 24, 24)] for n in range(5)}  # nobody shows what is behind
+    marked = list(batches(codes, spots, step=(0, 0)))
     once, again = (heal(marked, Counted(120), HealConfig()) for _ in range(2))
     np.testing.assert_array_equal(once, again)
     patches = once[2:4, 20:44, 30:54].astype(float)
-    assert np.abs(patches[0] - patches[1]).mean() > 2
-    assert patches.std() == pytest.approx(6, rel=0.3)
+    assert patches.std() == pytest.approx(6, rel=0.25)
+    assert np.abs(patches[0] - patches[1]).std() > 3
     smooth = heal(marked, Counted(120), PLAIN)[2, 20:44, 30:54].astype(float)
-    assert smooth.std() < 5
+    assert smooth.std() < 1.5
 
 
 def test_settings_out_of_range_are_refused():

@@ -55,7 +55,8 @@ def test_shift_is_found_both_ways(bits):
 
 def test_batches_change_no_flow():
     batch = film(drifting(5))
-    whole = list(follow([batch], FollowConfig()))[0].links
+    (one,) = follow([batch], FollowConfig())
+    whole = one.links
     parts = [link for one in follow(in_parts(batch, 2), FollowConfig()) for link in one.links]
     assert parts[0] is None
     for mine, other in zip(parts[1:], whole[1:], strict=True):

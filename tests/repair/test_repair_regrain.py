@@ -50,6 +50,15 @@ def test_level_and_softness_are_those_of_the_shot():
     assert abs(aslant) < 0.1
 
 
+def test_damage_is_no_grain():
+    rng = np.random.default_rng(4)
+    codes = np.stack([np.rint(120 + soft(rng, 3)) for _ in range(3)])
+    codes[1, :, 24:84] += rng.normal(0, 25, (72, 60))
+    spots = {1: [spot(0, 24, 72, 60)]}
+    grain = measured(np.clip(codes, 0, 255).astype(np.uint8), spots)
+    assert grain.sigma == pytest.approx(3, rel=0.25)
+
+
 def test_what_moves_otherwise_is_no_grain():
     rng = np.random.default_rng(3)
     codes = np.stack([np.rint(120 + soft(rng, 2)) for _ in range(6)])

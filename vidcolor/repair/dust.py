@@ -39,7 +39,7 @@ _GROW_AT_240 = 2.0
 _MARGIN_AT_240 = 8
 _MOST_REGIONS = 600
 _UNSETTLED_AT_240 = 1.0  # error of flow there and back, on both sides
-_SURE_IN_DOUBT = 0.95  # there, and where a shot ends
+_SURE_IN_DOUBT = 0.93  # there, and where a shot ends
 _LARGE_AT_240 = 60.0  # a false repair so large is seen
 _MOVED_SHARE = 0.5  # of it is near in both neighbors, but not in the frame: it moved
 _GROWING_SHARE = 0.5  # of the threshold: what belongs to a seed
@@ -54,10 +54,10 @@ class _Level(NamedTuple):
 
 
 _LEVELS: dict[str, _Level] = {
-    "low": _Level(10, 16, 0.97),
+    "low": _Level(10, 16, 0.95),
     "normal": _Level(8, 12, 0.85),
-    "high": _Level(6, 8, 0.65),
-    "maximum": _Level(5, 6, 0.4),
+    "high": _Level(6, 8, 0.5),
+    "maximum": _Level(5, 6, 0.15),
 }
 
 
@@ -178,6 +178,7 @@ class _Shot:
                 suspended
                 or confidence < self._wanted(evidence, one_sided)
                 or (evidence.area > _LARGE_AT_240 and evidence.elsewhere > _MOVED_SHARE)
+                or (one_sided and evidence.around > self._level.floor)
                 or flies_past(views, region)
             )
             state: State = "review" if doubtful else "accepted"

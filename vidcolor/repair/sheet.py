@@ -34,6 +34,8 @@ _CONTEXT_PX = 24  # around a spot, at least
 _GAP, _TEXT, _HEAD = 10, 15, 28
 _COLUMNS = 4
 _LETTER = 0.4
+_STAYING = ("scratch", "hair", "burn", "user")
+_SAME = 0.3  # part of the smaller box
 _SURE = 0.5  # confidence at which it could be either
 
 
@@ -102,13 +104,23 @@ class SpotSheet:
         self._count = 0  # makes entries of equal weight comparable
         self._large: list[tuple[float, int, _Entry]] = []
         self._unsure: list[tuple[float, int, _Entry]] = []
+        self._shown: list[Spot] = []  # what stays through many frames is shown once
 
     def add(self, repaired: Repaired) -> None:
         """Look at a batch."""
         for number, spots in enumerate(repaired.marked.spots):
             for spot in spots:
-                if spot.state != "rejected":
+                if spot.state != "rejected" and not self._seen(spot):
                     self._offer(repaired, number, spot)
+
+    def _seen(self, spot: Spot) -> bool:
+        """Whether this is the scratch or hair of a frame before."""
+        if spot.kind not in _STAYING:
+            return False
+        if any(spot.kind == one.kind and _shared(spot, one) > _SAME for one in self._shown):
+            return True
+        self._shown = [*self._shown[1 - self._most :], spot]
+        return False
 
     def _offer(self, repaired: Repaired, number: int, spot: Spot) -> None:
         doubt = -abs(spot.confidence - _SURE)
@@ -141,6 +153,15 @@ class SpotSheet:
             for first in range(0, len(entries), _COLUMNS):
                 strips.append(_row(entries[first : first + _COLUMNS], width))
         return np.concatenate(strips)
+
+
+def _shared(one: Spot, other: Spot) -> float:
+    """Part of the smaller box that lies in the other one."""
+    (a, b, c, d), (e, f, g, h) = one.box, other.box
+    width, height = min(c, g) - max(a, e), min(d, h) - max(b, f)
+    if width <= 0 or height <= 0:
+        return 0.0
+    return width * height / min((c - a) * (d - b), (g - e) * (h - f))
 
 
 def _entry(repaired: Repaired, number: int, spot: Spot) -> _Entry:
