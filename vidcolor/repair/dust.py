@@ -39,8 +39,9 @@ _GROW_AT_240 = 2.0
 _MARGIN_AT_240 = 8
 _MOST_REGIONS = 600
 _UNSETTLED_AT_240 = 1.0  # error of flow there and back, on both sides
-_SURE_IN_DOUBT = 0.93  # there, and where a shot ends
+_SURE_IN_DOUBT = 0.95  # there, and with neighbors of one side only
 _LARGE_AT_240 = 60.0  # a false repair so large is seen
+_FITS = 2.0  # times the least threshold: surroundings that differ more are not followed
 _MOVED_SHARE = 0.5  # of it is near in both neighbors, but not in the frame: it moved
 _GROWING_SHARE = 0.5  # of the threshold: what belongs to a seed
 
@@ -148,9 +149,10 @@ class _Shot:
             excess[self._outside] = 0
         bent = cells(excess > 0, views.sides[0].flow.shape[:2])
         views.mistrust(bent)
-        excess[views.unseen()] = 0
+        half_seen, unseen = views.unseen()
+        excess[unseen] = 0
         found = regions(views, excess, threshold * _GROWING_SHARE, reach, _MOST_REGIONS)
-        return self._spots(views, found, threshold, bent)
+        return self._spots(views, found, threshold, bent, half_seen)
 
     def _thresholds(self, grain: Grain) -> Floats:
         """By brightness in whole cv; a single one where grain does not matter."""
@@ -158,37 +160,42 @@ class _Shot:
         return table[0].reshape(()) if bool((table == table[0]).all()) else table
 
     def _spots(
-        self, views: Views, found: list[Region], threshold: Floats, bent: Hole
+        self, views: Views, found: list[Region], threshold: Floats, bent: Hole, half_seen: Hole
     ) -> list[Spot]:
-        sure: list[tuple[Region, Evidence, float]] = []
+        likely: list[tuple[Region, Evidence, float]] = []
         for region in found:
             evidence = gather(views, region, bent)
             if probability(evidence) < self._least:
                 continue
-            confidence = probability(searched(views, region, evidence))
+            evidence = searched(views, region, evidence)
+            confidence = probability(evidence)
             if confidence >= self._least:
-                sure.append((region, evidence, confidence))
-        accepted = [region for region, _, confidence in sure if confidence >= self._level.sure]
+                likely.append((region, evidence, confidence))
+        accepted = [region for region, _, confidence in likely if confidence >= self._level.sure]
         flagged = sum(int(np.count_nonzero(region.core)) for region in accepted)
         suspended = flagged > self._config.suspend * views.gray.size or falls_together(accepted)
-        one_sided = views.sides[0].neighbor.steps * views.sides[1].neighbor.steps > 0
         spots: list[Spot] = []
-        for region, evidence, confidence in sure:
+        for region, evidence, confidence in likely:
+            left, top, right, bottom = region.box
+            half = views.one_sided or bool(half_seen[top:bottom, left:right][region.core].any())
             doubtful = (
                 suspended
-                or confidence < self._wanted(evidence, one_sided)
-                or (evidence.area > _LARGE_AT_240 and evidence.elsewhere > _MOVED_SHARE)
-                or (one_sided and evidence.around > self._level.floor)
+                or confidence < self._level.sure
+                or self._moves(evidence, confidence, half)
                 or flies_past(views, region)
             )
             state: State = "review" if doubtful else "accepted"
             spots.extend(spots_of_region(views, region, threshold, confidence, state))
         return spots
 
-    def _wanted(self, evidence: Evidence, one_sided: bool) -> float:
-        """How sure it must be to be repaired: surer where motion tells little."""
+    def _moves(self, evidence: Evidence, confidence: float, half: bool) -> bool:
+        """Whether it may be a thing that moves; neighbors of one side tell only half of it."""
         unsettled = evidence.unsettled > _UNSETTLED_AT_240
-        return max(self._level.sure, _SURE_IN_DOUBT if unsettled or one_sided else 0.0)
+        return (
+            (confidence < _SURE_IN_DOUBT and (unsettled or half))
+            or (half and evidence.around > _FITS * self._level.floor)
+            or (evidence.area > _LARGE_AT_240 and evidence.elsewhere > _MOVED_SHARE)
+        )
 
 
 def _at(limits: Floats, gray: Floats) -> Floats:

@@ -26,7 +26,8 @@ _FLASH_CV = 6.0
 _FLASH_STEP = 8  # pixels between those whose median is taken
 _PATH_AT_240 = 40
 _PATH_SLACK_AT_240 = 3.0
-_PATH_LIKE = 0.6  # rest of the contrast where a thing is found again
+_PATH_LEAST_AT_240 = 6.0  # flow follows what is slower
+_PATH_LIKE = 0.5  # rest of the contrast where a thing is found again
 _STREAKS = 12
 _STREAK_ASPECT = 3.0
 _STREAK_ALIKE = 0.8
@@ -70,10 +71,9 @@ def flies_past(views: Views, region: Region) -> bool:
             return False
         moved = np.subtract(place, (box[0] - wide[0], box[1] - wide[1]))
         steps.append(moved / side.neighbor.steps)
-    slack = _PATH_SLACK_AT_240 * views.unit
-    return (
-        float(np.hypot(*steps[0])) > slack / 2 and float(np.hypot(*(steps[0] - steps[1]))) <= slack
-    )
+    first, second = steps
+    fast = float(np.hypot(*first)) > _PATH_LEAST_AT_240 * views.unit
+    return fast and float(np.hypot(*(first - second))) <= _PATH_SLACK_AT_240 * views.unit
 
 
 def _closest(

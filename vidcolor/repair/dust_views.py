@@ -110,11 +110,22 @@ class Views:
         """Pixels to a pixel of a picture of 240 lines, by the shorter side."""
         return min(self.size) / 240
 
-    def unseen(self) -> Hole:
-        """(H, W): what a neighbor does not show, because it lies outside its picture there."""
-        cells = self.sides[0].outside() | self.sides[1].outside()
-        width_first = self.size[::-1]
-        return cv2.resize(cells.astype(np.uint8), width_first, interpolation=cv2.INTER_NEAREST) > 0
+    @property
+    def one_sided(self) -> bool:
+        """Both neighbors are earlier, or both later."""
+        return self.sides[0].neighbor.steps * self.sides[1].neighbor.steps > 0
+
+    def unseen(self) -> tuple[Hole, Hole]:
+        """(H, W) each: what one neighbor at least, and what none shows.
+
+        It lies outside their pictures there.
+        """
+        first, second = (side.outside().astype(np.uint8) for side in self.sides)
+        either, both = (
+            cv2.resize(cells, self.size[::-1], interpolation=cv2.INTER_NEAREST) > 0
+            for cells in (first | second, first & second)
+        )
+        return either, both
 
     def mistrust(self, hole: Hole) -> None:
         """Carry flow into places whose own is not to be believed.
