@@ -520,7 +520,14 @@ _INPAINTER_WEIGHTS = (
         model="partialconv",
         license="MIT",
         source="trained by this project (configs/train/partialconv-film.toml)",
-        files=(WeightFile("repair.safetensors"),),
+        files=(
+            WeightFile(
+                "repair.safetensors",
+                None,
+                "56c7765b41fc66748e02ba9952abf34423d565ab3d652a6fc6de0868bb15e2b4",
+                3288158,
+            ),
+        ),
         paper=_LIU,
         notes="thin damage of film, one channel; comes with the package",
         shipped=True,
