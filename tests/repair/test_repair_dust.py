@@ -109,7 +109,7 @@ def test_polarity(polarity, kept):
 def test_sensitivity_takes_fainter_marks():
     frames = drifting(COUNT, SIZE, speed=(1.0, 0.0))
     y, x = PLACES[1]
-    frames[2] = frames[2] + 17.0 * (disc(np.zeros(SIZE, np.float32), x, y, 5, 1)[1])
+    frames[2] = frames[2] + 30.0 * (disc(np.zeros(SIZE, np.float32), x, y, 5, 1)[1])
     low, high = (repaired(found([film(frames)], sensitivity=s)[2]) for s in ("low", "high"))
     assert not low[y, x]
     assert high[y, x]

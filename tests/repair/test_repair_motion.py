@@ -17,7 +17,6 @@ from vidcolor.repair.motion import (
     nearest,
     neighbors,
     refilled,
-    smoothed,
 )
 
 
@@ -105,15 +104,6 @@ def test_compensated_neighbor_lies_over_the_frame():
     laid = compensated(after, field(8, 0, before.shape), cubic=True)
     # `after` shows at p + 8 what `before` shows at p
     np.testing.assert_allclose(laid[20:-20, 20:-20], before[20:-20, 20:-20], atol=1.0)
-
-
-def test_smoothed_flow_forgets_what_is_small_and_keeps_what_is_large():
-    flow = field(1, 0, (240, 320))
-    flow[100:110, 100:110] = (9, 9)
-    np.testing.assert_allclose(smoothed(flow), field(1, 0, (240, 320)), atol=1e-4)
-    flow[:, 160:] = (5, 0)
-    assert np.allclose(smoothed(flow)[:, :130, 0], 1)
-    assert np.allclose(smoothed(flow)[:, 190:, 0], 5)
 
 
 def test_flow_under_a_hole_comes_from_around_it():

@@ -38,8 +38,7 @@ _SLACK_LINES = 480  # a reference of 3x3 pixels suits about so many lines
 _GROW_AT_240 = 2.0
 _MARGIN_AT_240 = 8
 _MOST_REGIONS = 600
-_UNSETTLED_AT_240 = 1.0  # error of flow there and back, on both sides
-_SURE_IN_DOUBT = 0.95  # there, and with neighbors of one side only
+_UNSETTLED_AT_240 = 1.0  # error of flow there and back, on both sides: surer than else
 _LARGE_AT_240 = 60.0  # a false repair so large is seen
 _FITS = 2.0  # times the least threshold: surroundings that differ more are not followed
 _MOVED_SHARE = 0.5  # of it is near in both neighbors, but not in the frame: it moved
@@ -47,18 +46,23 @@ _GROWING_SHARE = 0.5  # of the threshold: what belongs to a seed
 
 
 class _Level(NamedTuple):
-    """A sensitivity: threshold in deviations of grain, its least value in cv, and how sure."""
+    """A sensitivity.
+
+    Threshold in deviations of grain; its least value in cv; how sure a mark must be to be
+    repaired, and how sure a large one that may have moved.
+    """
 
     grains: float
     floor: float
     sure: float
+    sure_moved: float
 
 
 _LEVELS: dict[str, _Level] = {
-    "low": _Level(10, 16, 0.95),
-    "normal": _Level(8, 12, 0.85),
-    "high": _Level(6, 8, 0.5),
-    "maximum": _Level(5, 6, 0.15),
+    "low": _Level(10, 16, 0.95, 0.9995),
+    "normal": _Level(8, 12, 0.9, 0.999),
+    "high": _Level(6, 8, 0.5, 0.95),
+    "maximum": _Level(5, 6, 0.15, 0.5),
 }
 
 
@@ -174,7 +178,7 @@ class _Shot:
         accepted = [region for region, _, confidence in likely if confidence >= self._level.sure]
         flagged = sum(int(np.count_nonzero(region.core)) for region in accepted)
         suspended = flagged > self._config.suspend * views.gray.size or falls_together(accepted)
-        spots: list[Spot] = []
+        states: list[State] = []
         for region, evidence, confidence in likely:
             left, top, right, bottom = region.box
             half = views.one_sided or bool(half_seen[top:bottom, left:right][region.core].any())
@@ -184,7 +188,16 @@ class _Shot:
                 or self._moves(evidence, confidence, half)
                 or flies_past(views, region)
             )
-            state: State = "review" if doubtful else "accepted"
+            states.append("review" if doubtful else "accepted")
+        whole = {
+            (one[0].group, one[0].bright)
+            for one, state in zip(likely, states, strict=True)
+            if state == "accepted"
+        }
+        spots: list[Spot] = []
+        for (region, _, confidence), state in zip(likely, states, strict=True):
+            part = (region.group, region.bright) in whole  # what crosses a mark may part it
+            state = "accepted" if part else state
             spots.extend(spots_of_region(views, region, threshold, confidence, state))
         return spots
 
@@ -192,9 +205,13 @@ class _Shot:
         """Whether it may be a thing that moves; neighbors of one side tell only half of it."""
         unsettled = evidence.unsettled > _UNSETTLED_AT_240
         return (
-            (confidence < _SURE_IN_DOUBT and (unsettled or half))
+            (confidence < (1 + self._level.sure) / 2 and (unsettled or half))
             or (half and evidence.around > _FITS * self._level.floor)
-            or (evidence.area > _LARGE_AT_240 and evidence.elsewhere > _MOVED_SHARE)
+            or (
+                confidence < self._level.sure_moved
+                and evidence.area > _LARGE_AT_240
+                and evidence.elsewhere > _MOVED_SHARE
+            )
         )
 
 

@@ -23,6 +23,7 @@ Floats = npt.NDArray[np.float32]
 Polarity = Literal["dark", "bright", "both"]
 
 _FAINTEST = 0.2  # of the strongest seed: weaker pixels are rather errors of motion
+_GROUPING_LINES = 480
 _FLOW_CELLS = 3  # flow is bent so many cells beyond a speck: DIS matches patches of 8
 
 
@@ -52,6 +53,7 @@ class Region:
         before: (h, w) float32: one neighbor as seen from here.
         after: (h, w) float32: the other one.
         excess: Most, in cv, that a seed is beyond all its references.
+        group: Number of the seeds that lie together; parts of one mark share it.
     """
 
     box: Box
@@ -60,6 +62,12 @@ class Region:
     before: Floats
     after: Floats
     excess: float
+    group: int
+
+    @property
+    def bright(self) -> bool:
+        """It is brighter than the picture, not darker."""
+        return bool((self.gray - self.before)[self.core].mean() > 0)
 
 
 def find_seeds(views: Views, threshold: Floats, slack: int, polarity: Polarity) -> Floats:
@@ -109,21 +117,43 @@ def regions(views: Views, excess: Floats, limit: Floats, reach: Reach, most: int
     seeds = (excess > 0).astype(np.uint8)
     if not seeds.any():
         return []
-    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach.grow + 1,) * 2)
-    count, labels, stats, _ = cv2.connectedComponentsWithStats(cv2.dilate(seeds, kernel))
-    found = []
+    factor = max(1, round(min(views.size) / _GROUPING_LINES))
+    count, labels, stats, _ = cv2.connectedComponentsWithStats(_near(seeds, reach.grow, factor))
+    groups = []
     for label in range(1, count):
         left, top, width, height = (int(value) for value in stats[label][:4])
-        inner = np.s_[top : top + height, left : left + width]
-        strength = float((excess[inner] * (labels[inner] == label)).max())
-        found.append((strength, label, (left, top, left + width, top + height)))
-    chosen = sorted(sorted(found, key=lambda one: -one[0])[:most], key=lambda one: one[1])
+        near = labels[top : top + height, left : left + width] == label
+        box = box_around(
+            (left * factor, top * factor, (left + width) * factor, (top + height) * factor),
+            0,
+            views.size,
+        )
+        near = near.repeat(factor, axis=0).repeat(factor, axis=1)
+        near = cast(Hole, near[: box[3] - box[1], : box[2] - box[0]])
+        strength = float((excess[box[1] : box[3], box[0] : box[2]] * near).max())
+        groups.append((strength, label, box, near))
+    chosen = sorted(sorted(groups, key=lambda one: -one[0])[:most], key=lambda one: one[1])
     parts: list[Region] = []
-    for _, label, box in chosen:
-        box = box_around(box, reach.margin, views.size)
-        near = cast(Hole, labels[box[1] : box[3], box[0] : box[2]] == label)
-        parts.extend(_parts(views, excess, near, box, limit))
+    for _, group, box, near in chosen:
+        wide = box_around(box, reach.margin, views.size)
+        left, top = box[0] - wide[0], box[1] - wide[1]
+        framed = np.zeros((wide[3] - wide[1], wide[2] - wide[0]), np.bool_)
+        framed[top : top + near.shape[0], left : left + near.shape[1]] = near
+        parts.extend(_parts(views, excess, framed, wide, limit, group))
     return parts
+
+
+def _near(seeds: npt.NDArray[np.uint8], grow: int, factor: int) -> npt.NDArray[np.uint8]:
+    """Blocks of `factor` by `factor` pixels within `grow` pixels of a seed, 1 there."""
+    height, width = seeds.shape
+    rest = cv2.copyMakeBorder(
+        seeds * np.uint8(255), 0, -height % factor, 0, -width % factor, cv2.BORDER_CONSTANT, value=0
+    )
+    size = rest.shape[1] // factor, rest.shape[0] // factor
+    blocks = (cv2.resize(rest, size, interpolation=cv2.INTER_AREA) > 0).astype(np.uint8)
+    side = 2 * max(1, round(grow / factor)) + 1
+    kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (side, side))
+    return cast(npt.NDArray[np.uint8], cv2.dilate(blocks, kernel))
 
 
 def cells(seeds: Hole, shape: tuple[int, int]) -> Hole:
@@ -134,7 +164,9 @@ def cells(seeds: Hole, shape: tuple[int, int]) -> Hole:
     return cv2.dilate((small > 0).astype(np.uint8), kernel) > 0
 
 
-def _parts(views: Views, excess: Floats, near: Hole, box: Box, limit: Floats) -> Iterator[Region]:
+def _parts(
+    views: Views, excess: Floats, near: Hole, box: Box, limit: Floats, group: int
+) -> Iterator[Region]:
     place = np.s_[box[1] : box[3], box[0] : box[2]]
     gray, beyond = views.gray[place], excess[place]
     before, after = (side.part(box) for side in views.sides)
@@ -148,4 +180,4 @@ def _parts(views: Views, excess: Floats, near: Hole, box: Box, limit: Floats) ->
         if strongest > 0:
             core &= height > strongest * _FAINTEST
             if core.any():
-                yield Region(box, core, gray, before, after, strongest)
+                yield Region(box, core, gray, before, after, strongest, group)

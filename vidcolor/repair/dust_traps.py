@@ -26,8 +26,10 @@ _FLASH_CV = 6.0
 _FLASH_STEP = 8  # pixels between those whose median is taken
 _PATH_AT_240 = 40
 _PATH_SLACK_AT_240 = 3.0
+_PATH_SLACK = 0.25  # of a step: a ball slows down, and comes nearer; for what is found again so:
+_PATH_SAME = 0.4
 _PATH_LEAST_AT_240 = 6.0  # flow follows what is slower
-_PATH_LIKE = 0.5  # rest of the contrast where a thing is found again
+_PATH_LIKE = 0.6  # rest of the contrast where a thing is found again
 _STREAKS = 12
 _STREAK_ASPECT = 3.0
 _STREAK_ALIKE = 0.8
@@ -62,6 +64,7 @@ def flies_past(views: Views, region: Region) -> bool:
     if min(pattern.shape) < 3 * factor:
         factor = 1
     steps = []
+    worst = 0.0
     for side in views.sides:
         far = round(_PATH_AT_240 * views.unit) * abs(side.neighbor.steps)
         wide = box_around(box, far, views.size)
@@ -69,11 +72,16 @@ def flies_past(views: Views, region: Region) -> bool:
         error, place = _closest(picture, pattern, weight, factor)
         if error > limit:
             return False
+        worst = max(worst, error)
         moved = np.subtract(place, (box[0] - wide[0], box[1] - wide[1]))
         steps.append(moved / side.neighbor.steps)
     first, second = steps
-    fast = float(np.hypot(*first)) > _PATH_LEAST_AT_240 * views.unit
-    return fast and float(np.hypot(*(first - second))) <= _PATH_SLACK_AT_240 * views.unit
+    speed = float(np.hypot(*(first + second))) / 2
+    fast = speed > _PATH_LEAST_AT_240 * views.unit
+    slack = _PATH_SLACK_AT_240 * views.unit
+    if worst <= limit * _PATH_SAME / _PATH_LIKE:
+        slack = max(slack, _PATH_SLACK * speed)
+    return fast and float(np.hypot(*(first - second))) <= slack
 
 
 def _closest(
@@ -103,8 +111,7 @@ def falls_together(regions: Sequence[Region]) -> bool:
         if large < _STREAK_ASPECT**2 * max(small, 1 / 12):
             continue
         angles.append(0.5 * np.arctan2(2 * spread[0, 1], spread[0, 0] - spread[1, 1]))
-        inside = region.core
-        bright += bool((region.gray - region.before)[inside].mean() > 0)
+        bright += region.bright
     if len(angles) < _STREAKS:
         return False
     alike = max(bright, len(angles) - bright) / len(angles)

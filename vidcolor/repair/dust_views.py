@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vidcolor.repair.motion import Neighbor, enlarged, mismatch, refilled
+from vidcolor.repair.motion import Neighbor, mismatch, refilled
 from vidcolor.repair.photometric import exposure
 from vidcolor.repair.records import Hole
 from vidcolor.repair.window import Window
@@ -50,7 +50,15 @@ class Side:
 
     def whole(self) -> Floats:
         """(H, W) float32: it as seen from the middle frame."""
-        return _fetch(self.gray, enlarged(self.flow, _size(self.gray)), (0, 0))
+        height, width = self.gray.shape
+        flow = self.flow * self._scale()
+        return _fetch(self.gray, cv2.resize(flow, (width, height)), (0, 0), 1)
+
+    def _scale(self) -> Floats:
+        """Pixels to a cell, across and down."""
+        height, width = self.gray.shape
+        rows, columns = self.flow.shape[:2]
+        return np.array((width / columns, height / rows), np.float32)
 
     def outside(self) -> Hole:
         """(h, w) cells of the small grid that lie outside its picture."""
@@ -60,31 +68,33 @@ class Side:
         right, bottom = columns - 1 + _OUTSIDE_CELLS, rows - 1 + _OUTSIDE_CELLS
         return (x < -_OUTSIDE_CELLS) | (y < -_OUTSIDE_CELLS) | (x > right) | (y > bottom)
 
-    def part(self, box: Box) -> Floats:
-        """A box of `whole`, without making the rest."""
+    def part(self, box: Box, step: int = 1) -> Floats:
+        """A box of `whole`, or every so many pixels of it, without making the rest."""
         left, top, right, bottom = box
-        height, width = self.gray.shape
-        rows, columns = self.flow.shape[:2]
-        scale = np.array((width / columns, height / rows), np.float32)
-        x = (np.arange(left, right, dtype=np.float32) + 0.5) / scale[0] - 0.5
-        y = (np.arange(top, bottom, dtype=np.float32) + 0.5) / scale[1] - 0.5
+        across, down = self._scale()
+        x = (np.arange(left, right, step, dtype=np.float32) + 0.5) / across - 0.5
+        y = (np.arange(top, bottom, step, dtype=np.float32) + 0.5) / down - 0.5
+        cells = np.empty((len(y), len(x), 2), np.float32)
+        cells[..., 0] = x
+        cells[..., 1] = y[:, None]
         flow = cv2.remap(
-            self.flow, np.tile(x, (len(y), 1)), np.tile(y[:, None], (1, len(x))),
-            cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE,
-        )  # fmt: skip
-        return _fetch(self.gray, cast(Floats, flow) * scale, (left, top))
+            self.flow, cells, cast(Any, None), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
+        return _fetch(self.gray, cast(Floats, flow) * self._scale(), (left, top), step)
 
 
 def _size(plane: npt.NDArray[Any]) -> tuple[int, int]:
     return plane.shape[0], plane.shape[1]
 
 
-def _fetch(gray: Floats, flow: Floats, corner: tuple[int, int]) -> Floats:
+def _fetch(gray: Floats, flow: Any, corner: tuple[int, int], step: int) -> Floats:
     """(h, w): what lies where `flow`, in pixels, leads from a box with this corner."""
-    place_x = flow[..., 0] + np.arange(corner[0], corner[0] + flow.shape[1], dtype=np.float32)
-    rows = np.arange(corner[1], corner[1] + flow.shape[0], dtype=np.float32)
-    place_y = flow[..., 1] + rows[:, None]
-    moved = cv2.remap(gray, place_x, place_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    rows, columns = flow.shape[:2]
+    flow[..., 0] += np.arange(columns, dtype=np.float32) * step + corner[0]
+    flow[..., 1] += (np.arange(rows, dtype=np.float32) * step + corner[1])[:, None]
+    moved = cv2.remap(
+        gray, flow, cast(Any, None), cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
     return cast(Floats, moved)
 
 

@@ -27,6 +27,7 @@ _BINS = 8
 _CODES = 256
 _MAD = 1.4826  # a normal distribution's deviation over its median absolute deviation
 _TRIPLE = float(np.sqrt(1.5))  # deviation of c - (a + b) / 2 over that of one frame
+_TRIPLES = 3  # the first ones of the shot: more tell nothing new
 _LEAST_PIXELS = 400  # a bin with fewer borrows from its neighbors
 _SAMPLES = 200_000  # pixels of a frame that are looked at, about
 
@@ -56,8 +57,8 @@ def measure_grain(frames: Sequence[Frame]) -> Grain:
     """Measure it on consecutive frames of one shot.
 
     `1.4826 MAD(c - (a + b) / 2) / sqrt(1.5)` with a and b the compensated frames before and after
-    c, by bins of the brightness of (a + b) / 2, over all c that have both. Where a speck or a
-    thing that moves too fast is concerned, the median passes over it.
+    c, by bins of the brightness of (a + b) / 2, over the first three c that have both. Where a
+    speck or a thing that moves too fast is concerned, the median passes over it.
 
     Args:
         frames: In order. Frames that repeat one another count once.
@@ -71,6 +72,8 @@ def measure_grain(frames: Sequence[Frame]) -> Grain:
         window = Window(frames, at, begins=False, ends=False)
         sides = neighbors(window, 1, 1)
         link = frames[at].link
+        if len(residuals) == _TRIPLES:
+            break
         if [one.steps for one in sides] != [-1, 1] or (link is not None and link.same):
             continue
         center = frames[at].gray()

@@ -33,7 +33,6 @@ __all__ = [
     "nearest",
     "neighbors",
     "refilled",
-    "smoothed",
 ]
 
 Array = npt.NDArray[Any]
@@ -41,9 +40,9 @@ Floats = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
 
 _MEDIAN_PX = 5
-_SMOOTH_PX = 31  # of a picture of 240 lines: the window of the median of a flow
 _REFILL_PX = 6.0  # of a picture of 240 lines: deviation of what carries flow into a hole
 _REFILL_LEAST = 1e-3  # weight of known flow under which the next wider kernel is asked
+_REFILL_LINES = 120  # of the grid on which flow is carried: it is smooth
 _LINES = 240
 
 
@@ -209,26 +208,6 @@ def nearest(found: Sequence[Neighbor]) -> tuple[Neighbor | None, Neighbor | None
     return left, right
 
 
-def smoothed(flow: Floats) -> Floats:
-    """A flow without what only a speck could have caused: a wide median of it.
-
-    The median is taken of cell means, five of them across 31 px of a picture of 240 lines, which
-    costs a hundredth of a true one.
-
-    Args:
-        flow: (h, w, 2) on the small grid.
-
-    Returns:
-        (h, w, 2) float32.
-    """
-    height, width = flow.shape[:2]
-    step = max(1.0, _SMOOTH_PX / _MEDIAN_PX * min(height, width) / _LINES)
-    coarse = (max(1, round(width / step)), max(1, round(height / step)))
-    small = cast(Array, cv2.resize(flow, coarse, interpolation=cv2.INTER_AREA))
-    small = np.stack([cv2.medianBlur(np.ascontiguousarray(small[..., i]), 5) for i in (0, 1)], 2)
-    return cast(Floats, cv2.resize(small, (width, height), interpolation=cv2.INTER_LINEAR))
-
-
 def refilled(flow: Floats, hole: npt.NDArray[np.bool_]) -> Floats:
     """A flow whose vectors in holes are carried in from around them.
 
@@ -244,15 +223,17 @@ def refilled(flow: Floats, hole: npt.NDArray[np.bool_]) -> Floats:
     """
     if not hole.any() or hole.all():
         return flow
-    filled, open_ = flow.copy(), hole.copy()
-    weight = (~hole).astype(np.float32)
-    known = flow * weight[..., None]
-    sigma = _REFILL_PX * min(hole.shape) / _LINES
-    while open_.any():
-        total = cast(Floats, cv2.GaussianBlur(weight, (0, 0), sigma))
-        carried = cast(Floats, cv2.GaussianBlur(known, (0, 0), sigma))
-        ready = open_ & (total > _REFILL_LEAST)
-        filled[ready] = carried[ready] / total[ready][:, None]
-        open_ &= ~ready
+    known = np.dstack((flow * ~hole[..., None], ~hole)).astype(np.float32)
+    coarse = max(1, round(min(hole.shape) / _REFILL_LINES))
+    size = -(-hole.shape[1] // coarse), -(-hole.shape[0] // coarse)
+    known = cast(Floats, cv2.resize(known, size, interpolation=cv2.INTER_AREA))
+    filled, left = flow.copy(), hole.copy()
+    sigma = _REFILL_PX * min(hole.shape) / _LINES / coarse
+    while left.any():
+        blurred = cast(Array, cv2.GaussianBlur(known, (0, 0), sigma))
+        carried = cast(Array, cv2.resize(blurred, hole.shape[::-1]))
+        ready = left & (carried[..., 2] > _REFILL_LEAST)
+        filled[ready] = carried[ready, :2] / carried[ready, 2:]
+        left &= ~ready
         sigma *= 2
     return filled
