@@ -1,4 +1,4 @@
-"""`vidcolor restore` and `colorize --restore`, on damaged films and pictures that the tests make."""
+"""`vidcolor restore` and `colorize --restore`, on damaged films and pictures made here."""
 
 from __future__ import annotations
 
