@@ -27,11 +27,11 @@ from vidcolor.holes.film import damage_frames
 from vidcolor.holes.film_settings import FilmDamage
 from vidcolor.io.video import VideoReader
 from vidcolor.records import FrameBatch
-from vidcolor.repair.dust import Dust, DustConfig
-from vidcolor.repair.fill import TeleaFill
+from vidcolor.repair.dust.detector import Dust, DustConfig
 from vidcolor.repair.find import Finder
-from vidcolor.repair.heal import Heal, HealConfig
-from vidcolor.repair.heal_grow import Grow
+from vidcolor.repair.heal.fill import TeleaFill
+from vidcolor.repair.heal.grow import Grow
+from vidcolor.repair.heal.healer import Heal, HealConfig
 from vidcolor.repair.judge import spots_of
 from vidcolor.repair.motion import FollowConfig, follow
 from vidcolor.repair.records import Marked, Moved, union

@@ -28,9 +28,9 @@ from vidcolor.holes.film import FilmDamage, damage_frames
 from vidcolor.io.video import InputConfig, VideoReader
 from vidcolor.models.weights import load_inpainter
 from vidcolor.records import FrameBatch
-from vidcolor.repair.fill import Fill, NetFill, TeleaFill
-from vidcolor.repair.heal import Heal, HealConfig
-from vidcolor.repair.heal_grow import Grow
+from vidcolor.repair.heal.fill import Fill, NetFill, TeleaFill
+from vidcolor.repair.heal.grow import Grow
+from vidcolor.repair.heal.healer import Heal, HealConfig
 from vidcolor.repair.judge import spots_of
 from vidcolor.repair.motion import FollowConfig, follow
 from vidcolor.repair.records import Marked, union

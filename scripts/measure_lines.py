@@ -31,7 +31,7 @@ from vidcolor.repair.bands import BandConfig, BandDetector
 from vidcolor.repair.burns import BurnConfig, BurnDetector
 from vidcolor.repair.find import Detector, Finder
 from vidcolor.repair.hair import HairConfig, HairDetector
-from vidcolor.repair.lines import LineConfig, LineDetector
+from vidcolor.repair.lines.detector import LineConfig, LineDetector
 from vidcolor.repair.motion import FollowConfig, follow
 from vidcolor.repair.records import Marked, union
 from vidcolor.repair.window import Window

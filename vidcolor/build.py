@@ -33,15 +33,15 @@ from vidcolor.pipeline import Pipeline
 from vidcolor.repair.bands import BandConfig, BandDetector
 from vidcolor.repair.burns import BurnConfig, BurnDetector
 from vidcolor.repair.config import RestoreConfig
-from vidcolor.repair.dust import Dust, DustConfig
-from vidcolor.repair.fill import Fill, NetFill, TeleaFill
+from vidcolor.repair.dust.detector import Dust, DustConfig
 from vidcolor.repair.find import Detector, Finder
 from vidcolor.repair.hair import HairConfig, HairDetector
-from vidcolor.repair.heal import Heal
-from vidcolor.repair.heal_grow import Grow
+from vidcolor.repair.heal.fill import Fill, NetFill, TeleaFill
+from vidcolor.repair.heal.grow import Grow
+from vidcolor.repair.heal.healer import Heal
 from vidcolor.repair.judge import Judge, OpenHoles
 from vidcolor.repair.level import Deflicker, NoDeflicker
-from vidcolor.repair.lines import LineConfig, LineDetector
+from vidcolor.repair.lines.detector import LineConfig, LineDetector
 from vidcolor.repair.repairer import Repairer
 from vidcolor.repair.spots_file import read_verdicts
 from vidcolor.repair.steady import NoSteady, Steady

@@ -21,7 +21,7 @@ from vidcolor.io.still import Still, read_still, write_still
 from vidcolor.io.target import Target
 from vidcolor.io.video import VideoReader
 from vidcolor.records import VideoInfo
-from vidcolor.repair.fill import Fill, fill_picture
+from vidcolor.repair.heal.fill import Fill, fill_picture
 from vidcolor.repair.overlay import overlay
 from vidcolor.repair.records import Repaired, union
 from vidcolor.repair.sheet import SpotSheet, Tally

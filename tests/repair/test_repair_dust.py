@@ -6,7 +6,7 @@ import pytest
 from made_spikes import disc, drifting, film, in_parts
 
 from vidcolor.errors import ConfigError
-from vidcolor.repair.dust import Dust, DustConfig
+from vidcolor.repair.dust.detector import Dust, DustConfig
 from vidcolor.repair.find import Finder
 from vidcolor.repair.motion import FollowConfig, follow
 from vidcolor.repair.records import union

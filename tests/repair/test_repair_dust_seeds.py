@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from made_spikes import drifting, film, windows
 
-from vidcolor.repair.dust_outline import is_hair
-from vidcolor.repair.dust_seeds import Reach, cells, find_seeds, regions
-from vidcolor.repair.dust_views import Side, Views
+from vidcolor.repair.dust.outline import is_hair
+from vidcolor.repair.dust.seeds import Reach, cells, find_seeds, regions
+from vidcolor.repair.dust.views import Side, Views
 from vidcolor.repair.motion import Neighbor
 
 SIZE = (40, 60)

@@ -10,8 +10,8 @@ from torch import Tensor, nn
 
 from vidcolor.errors import ConfigError, GuidanceError
 from vidcolor.models.partialconv import PartialConvUNet
-from vidcolor.repair.fill import NetFill, NetFillConfig, TeleaFill, fill_picture
-from vidcolor.repair.fill_crops import Crop, crops, picture_window, ramp, tiles, width_px
+from vidcolor.repair.heal.crops import Crop, crops, picture_window, ramp, tiles, width_px
+from vidcolor.repair.heal.fill import NetFill, NetFillConfig, TeleaFill, fill_picture
 
 CPU = torch.device("cpu")
 

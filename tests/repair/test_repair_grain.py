@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from made_spikes import disc, drifting, film, windows
 
-from vidcolor.repair.grain import LEAST_GRAIN, Grain, measure_grain
-from vidcolor.repair.photometric import exposure, matched
+from vidcolor.repair.dust.grain import LEAST_GRAIN, Grain, measure_grain
+from vidcolor.repair.dust.photometric import exposure, matched
 
 
 def grained(sigma_dark, sigma_bright, specks=False, bits=8):

@@ -8,8 +8,8 @@ import torch
 from made_wounds import SIZE, TYPES, batches, damaged, moving, spot, texture
 
 from vidcolor.errors import ConfigError, GuidanceError
-from vidcolor.repair.fill import TeleaFill
-from vidcolor.repair.heal import Heal, HealConfig
+from vidcolor.repair.heal.fill import TeleaFill
+from vidcolor.repair.heal.healer import Heal, HealConfig
 from vidcolor.repair.records import Repaired, union
 
 PLAIN = HealConfig(grain=False)

@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from made_wounds import SIZE, batches, spot, texture
 
-from vidcolor.repair.heal_grow import Grow, NoGrow
-from vidcolor.repair.heal_holes import Tile, laid, overlap, wounds
-from vidcolor.repair.heal_lines import across, shining
-from vidcolor.repair.heal_motion import refilled
+from vidcolor.repair.heal.grow import Grow, NoGrow
+from vidcolor.repair.heal.lines import across, shining
+from vidcolor.repair.heal.paths import refilled
+from vidcolor.repair.heal.wounds import Tile, laid, overlap, wounds
 from vidcolor.repair.records import Spot, union
 from vidcolor.repair.window import each_marked
 

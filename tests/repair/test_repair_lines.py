@@ -6,9 +6,9 @@ import pytest
 from made_lines import SIZE, drawn, film, found, link, links_of, panned, scene
 
 from vidcolor.errors import ConfigError
-from vidcolor.repair.lines import LineConfig, LineDetector
-from vidcolor.repair.lines_shape import edge, presence
-from vidcolor.repair.lines_sums import residual_of, segments
+from vidcolor.repair.lines.detector import LineConfig, LineDetector
+from vidcolor.repair.lines.shape import edge, presence
+from vidcolor.repair.lines.sums import residual_of, segments
 from vidcolor.repair.records import union
 
 COUNT = 14

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from made_wounds import batches, spot
 
-from vidcolor.repair.heal_holes import wounds
-from vidcolor.repair.heal_motion import Paths
-from vidcolor.repair.regrain import LEAST_CV, Grain, GrainMeter
+from vidcolor.repair.heal.paths import Paths
+from vidcolor.repair.heal.regrain import LEAST_CV, Grain, GrainMeter
+from vidcolor.repair.heal.wounds import wounds
 from vidcolor.repair.window import each_marked
 
 SIZE = (72, 96)

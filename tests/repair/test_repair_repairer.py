@@ -12,7 +12,7 @@ import torch
 
 from vidcolor.records import FrameBatch, VideoInfo
 from vidcolor.repair.find import Finder
-from vidcolor.repair.heal_grow import NoGrow
+from vidcolor.repair.heal.grow import NoGrow
 from vidcolor.repair.judge import Judge
 from vidcolor.repair.level import Deflicker, DeflickerConfig, NoDeflicker
 from vidcolor.repair.motion import FollowConfig, follow

@@ -11,8 +11,8 @@ import torch
 
 from vidcolor.errors import ConfigError
 from vidcolor.records import ColorSpec, FrameBatch, VideoInfo
-from vidcolor.repair.fill import TeleaFill
 from vidcolor.repair.find import Finder
+from vidcolor.repair.heal.fill import TeleaFill
 from vidcolor.repair.motion import FollowConfig, follow
 from vidcolor.repair.records import Repaired
 from vidcolor.repair.steady import NoSteady, Steady, SteadyConfig, _uncovered

@@ -50,15 +50,6 @@ def numbers(frames: Sequence[Frame]) -> list[int]:
     return [frame.number for frame in frames]
 
 
-def test_around_gives_what_there_is() -> None:
-    seen = window(6, 2)
-    assert seen.frame.number == 2
-    assert numbers(seen.around(1, 2)) == [1, 2, 3, 4]
-    assert numbers(seen.around(9, 0)) == numbers(seen.around(4, 0)) == [0, 1, 2]
-    assert numbers(seen.around(0, 9)) == [2, 3, 4, 5]
-    assert numbers(seen.around(0, 0)) == [2]
-
-
 @pytest.mark.parametrize(
     ("bits", "kind", "code", "gray"),
     [(8, np.uint8, 200, 200.0), (10, np.int16, 802, 200.5), (16, np.int32, 51328, 200.5)],

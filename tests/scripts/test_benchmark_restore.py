@@ -104,7 +104,7 @@ def test_all_steps_of_a_real_repair_are_timed_and_do_what_they_did(bench):
     torch = pytest.importorskip("torch")
     from vidcolor.records import FrameBatch, VideoInfo
     from vidcolor.repair.find import Finder
-    from vidcolor.repair.heal_grow import NoGrow
+    from vidcolor.repair.heal.grow import NoGrow
     from vidcolor.repair.judge import Judge
     from vidcolor.repair.level import NoDeflicker
     from vidcolor.repair.motion import FollowConfig

@@ -7,11 +7,11 @@ from typing import Literal
 
 from vidcolor.repair.bands import BandConfig
 from vidcolor.repair.burns import BurnConfig
-from vidcolor.repair.dust import DustConfig
+from vidcolor.repair.dust.detector import DustConfig
 from vidcolor.repair.hair import HairConfig
-from vidcolor.repair.heal import HealConfig
+from vidcolor.repair.heal.healer import HealConfig
 from vidcolor.repair.level import DeflickerConfig
-from vidcolor.repair.lines import LineConfig
+from vidcolor.repair.lines.detector import LineConfig
 from vidcolor.repair.motion import FollowConfig
 from vidcolor.repair.pane import PaneConfig
 from vidcolor.repair.sensitivity import Sensitivity

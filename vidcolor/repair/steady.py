@@ -20,7 +20,7 @@ from torch import Tensor
 
 from vidcolor.errors import ConfigError
 from vidcolor.records import FrameBatch
-from vidcolor.repair.fill import Fill
+from vidcolor.repair.heal.fill import Fill
 from vidcolor.repair.records import Hole, Link, Repaired, union
 from vidcolor.repair.slow import slow_part
 

@@ -18,8 +18,8 @@ import numpy as np
 import numpy.typing as npt
 
 from vidcolor.errors import ConfigError
-from vidcolor.repair.lines_sums import residual_of, segments
-from vidcolor.repair.lines_trace import Line, TraceLimits, trace
+from vidcolor.repair.lines.sums import residual_of, segments
+from vidcolor.repair.lines.trace import Line, TraceLimits, trace
 from vidcolor.repair.pane import PaneConfig, picture_window
 from vidcolor.repair.records import Hole, Spot
 from vidcolor.repair.spots import trimmed

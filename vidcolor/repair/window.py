@@ -79,10 +79,6 @@ class Window:
         """The one in the middle."""
         return self.frames[self.at]
 
-    def around(self, before: int, after: int) -> Sequence[Frame]:
-        """At most so many frames on each side, the one in the middle among them."""
-        return self.frames[max(0, self.at - before) : self.at + after + 1]
-
 
 def each_frame(
     batches: Iterable[Moved],

@@ -14,9 +14,9 @@ import cv2
 import numpy as np
 
 from vidcolor.errors import ConfigError
-from vidcolor.repair.lines_motion import LineTracks, MotionLimits, Track
-from vidcolor.repair.lines_sums import residual_of, segments
-from vidcolor.repair.lines_trace import Line, TraceLimits, trace
+from vidcolor.repair.lines.motion import LineTracks, MotionLimits, Track
+from vidcolor.repair.lines.sums import residual_of, segments
+from vidcolor.repair.lines.trace import Line, TraceLimits, trace
 from vidcolor.repair.pane import Pane, PaneConfig, picture_window
 from vidcolor.repair.records import Spot, State
 from vidcolor.repair.small import narrowed

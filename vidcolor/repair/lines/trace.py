@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vidcolor.repair.lines_shape import across, edge, presence, settled, sides
-from vidcolor.repair.lines_sums import BANDS, Residual, Segment
+from vidcolor.repair.lines.shape import across, edge, presence, settled, sides
+from vidcolor.repair.lines.sums import BANDS, Residual, Segment
 from vidcolor.repair.records import Hole
 
 __all__ = ["Line", "TraceLimits", "trace"]

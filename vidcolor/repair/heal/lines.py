@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vidcolor.repair.heal_holes import Tile
+from vidcolor.repair.heal.wounds import Tile
 from vidcolor.repair.records import Hole
 
 __all__ = ["across", "shining"]

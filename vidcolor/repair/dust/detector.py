@@ -17,12 +17,12 @@ import numpy as np
 import numpy.typing as npt
 
 from vidcolor.errors import ConfigError
-from vidcolor.repair.dust_evidence import Evidence, gather, probability, searched
-from vidcolor.repair.dust_outline import spots_of_region
-from vidcolor.repair.dust_seeds import Polarity, Reach, Region, cells, find_seeds, regions
-from vidcolor.repair.dust_traps import falls_together, flashes, flies_past
-from vidcolor.repair.dust_views import Views, look
-from vidcolor.repair.grain import Grain, measure_grain
+from vidcolor.repair.dust.evidence import Evidence, gather, probability, searched
+from vidcolor.repair.dust.grain import Grain, measure_grain
+from vidcolor.repair.dust.outline import spots_of_region
+from vidcolor.repair.dust.seeds import Polarity, Reach, Region, cells, find_seeds, regions
+from vidcolor.repair.dust.traps import falls_together, flashes, flies_past
+from vidcolor.repair.dust.views import Views, look
 from vidcolor.repair.motion import nearest, neighbors
 from vidcolor.repair.pane import PaneConfig, picture_window
 from vidcolor.repair.records import Hole, Spot, State

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vidcolor.repair.heal_holes import laid
+from vidcolor.repair.heal.wounds import laid
 from vidcolor.repair.records import Hole, Marked, Spot
 from vidcolor.repair.window import Frame, each_marked
 

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vidcolor.ops.flow import warp
-from vidcolor.repair.heal_holes import Box, Wound
+from vidcolor.repair.heal.wounds import Box, Wound
 from vidcolor.repair.records import Hole, Link
 from vidcolor.repair.window import Frame, Window
 

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from vidcolor.repair.dust.photometric import exposure
 from vidcolor.repair.motion import Neighbor, mismatch, refilled
-from vidcolor.repair.photometric import exposure
 from vidcolor.repair.records import Hole
 from vidcolor.repair.window import Window
 

@@ -16,8 +16,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vidcolor.repair.dust_seeds import Region
-from vidcolor.repair.dust_views import Box, Views, box_around
+from vidcolor.repair.dust.seeds import Region
+from vidcolor.repair.dust.views import Box, Views, box_around
 from vidcolor.repair.records import Hole
 
 __all__ = ["Evidence", "gather", "probability", "searched"]

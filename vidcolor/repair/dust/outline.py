@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vidcolor.repair.dust_seeds import Region
-from vidcolor.repair.dust_views import Views
+from vidcolor.repair.dust.seeds import Region
+from vidcolor.repair.dust.views import Views
 from vidcolor.repair.records import Hole, Kind, Spot, State
 
 __all__ = ["is_hair", "spots_of_region"]
@@ -25,7 +25,7 @@ _HAIR_AT_240 = 6.0
 def spots_of_region(
     views: Views, region: Region, threshold: Floats, confidence: float, state: State
 ) -> list[Spot]:
-    """The connected parts of a region; their soft edges are added later, see `heal_grow`.
+    """The connected parts of a region; their soft edges are added later, see `repair.heal.grow`.
 
     Parts under 3 pixels of a picture of 240 lines are left out unless they exceed the threshold
     twice.

@@ -18,7 +18,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from vidcolor.repair.lines_trace import Line
+from vidcolor.repair.lines.trace import Line
 from vidcolor.repair.records import Hole, Link
 
 __all__ = ["LineTracks", "MotionLimits", "Seen", "Track", "Verdict"]

@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vidcolor.repair.dust_views import Box, Views, box_around
+from vidcolor.repair.dust.views import Box, Views, box_around
 from vidcolor.repair.records import Hole
 
 __all__ = ["Polarity", "Reach", "Region", "cells", "find_seeds", "regions"]

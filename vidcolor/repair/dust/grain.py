@@ -12,8 +12,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from vidcolor.repair.dust.photometric import matched
 from vidcolor.repair.motion import compensated, enlarged, neighbors
-from vidcolor.repair.photometric import matched
 from vidcolor.repair.window import Frame, Window
 
 __all__ = ["LEAST_GRAIN", "Grain", "measure_grain"]

@@ -23,14 +23,14 @@ import numpy.typing as npt
 
 from vidcolor.errors import ConfigError
 from vidcolor.records import FrameBatch
-from vidcolor.repair.fill import Fill
-from vidcolor.repair.heal_holes import Tile, Wound, wounds
-from vidcolor.repair.heal_motion import Paths
-from vidcolor.repair.heal_rest import Rest
-from vidcolor.repair.heal_sources import View, ring_sigma
-from vidcolor.repair.heal_temporal import Reach, temporal
+from vidcolor.repair.heal.fill import Fill
+from vidcolor.repair.heal.paths import Paths
+from vidcolor.repair.heal.regrain import Grain, GrainMeter
+from vidcolor.repair.heal.rest import Rest
+from vidcolor.repair.heal.sources import View, ring_sigma
+from vidcolor.repair.heal.temporal import Reach, temporal
+from vidcolor.repair.heal.wounds import Tile, Wound, wounds
 from vidcolor.repair.records import Hole, Kind, Marked, Repaired
-from vidcolor.repair.regrain import Grain, GrainMeter
 from vidcolor.repair.window import Frame, Window, each_marked
 
 __all__ = ["Heal", "HealConfig"]

@@ -13,9 +13,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vidcolor.repair.heal_holes import Box
-from vidcolor.repair.heal_motion import FindWounds, Paths
-from vidcolor.repair.heal_sources import along, suspected
+from vidcolor.repair.heal.paths import FindWounds, Paths
+from vidcolor.repair.heal.sources import along, suspected
+from vidcolor.repair.heal.wounds import Box
 from vidcolor.repair.window import Window
 
 __all__ = ["LEAST_CV", "Grain", "GrainMeter"]

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vidcolor.repair.heal_holes import Box, Tile, laid
-from vidcolor.repair.heal_motion import FindWounds, Way
+from vidcolor.repair.heal.paths import FindWounds, Way
+from vidcolor.repair.heal.wounds import Box, Tile, laid
 from vidcolor.repair.records import Hole
 from vidcolor.repair.window import Frame
 

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vidcolor.repair.heal_motion import FindWounds, Paths, Way
-from vidcolor.repair.heal_sources import Sight, View, from_frame
+from vidcolor.repair.heal.paths import FindWounds, Paths, Way
+from vidcolor.repair.heal.sources import Sight, View, from_frame
 from vidcolor.repair.records import Hole
 from vidcolor.repair.window import Window
 

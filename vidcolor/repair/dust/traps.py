@@ -12,8 +12,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vidcolor.repair.dust_seeds import Region
-from vidcolor.repair.dust_views import Views, box_around
+from vidcolor.repair.dust.seeds import Region
+from vidcolor.repair.dust.views import Views, box_around
 from vidcolor.repair.motion import Neighbor
 from vidcolor.repair.window import Frame
 

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from vidcolor.errors import ConfigError, GuidanceError
-from vidcolor.repair.fill_crops import (
+from vidcolor.repair.heal.crops import (
     Crop,
     components,
     crops,

@@ -8,7 +8,7 @@ from typing import Any, cast
 import numpy as np
 import numpy.typing as npt
 
-from vidcolor.repair.lines_sums import Residual
+from vidcolor.repair.lines.sums import Residual
 
 __all__ = ["across", "edge", "presence", "settled", "sides"]
 

@@ -13,12 +13,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vidcolor.repair.fill import Fill
-from vidcolor.repair.fill_crops import width_px
-from vidcolor.repair.heal_holes import Tile
-from vidcolor.repair.heal_lines import across, shining
-from vidcolor.repair.heal_motion import FindWounds, Paths, Way, places
-from vidcolor.repair.heal_sources import View, from_frame
+from vidcolor.repair.heal.crops import width_px
+from vidcolor.repair.heal.fill import Fill
+from vidcolor.repair.heal.lines import across, shining
+from vidcolor.repair.heal.paths import FindWounds, Paths, Way, places
+from vidcolor.repair.heal.sources import View, from_frame
+from vidcolor.repair.heal.wounds import Tile
 from vidcolor.repair.records import Hole
 from vidcolor.repair.window import Frame, Window
 

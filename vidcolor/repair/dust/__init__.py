@@ -1,0 +1,1 @@
+"""Damage of single frames: dust, dirt, sparkle, hairs."""
