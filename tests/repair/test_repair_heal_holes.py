@@ -9,8 +9,8 @@ from made_wounds import SIZE, batches, spot, texture
 
 from vidcolor.repair.heal.grow import Grow, NoGrow
 from vidcolor.repair.heal.lines import across, shining
-from vidcolor.repair.heal.paths import refilled
 from vidcolor.repair.heal.wounds import Tile, laid, overlap, wounds
+from vidcolor.repair.motion import refilled
 from vidcolor.repair.records import Spot, union
 from vidcolor.repair.window import each_marked
 

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from vidcolor.errors import ConfigError
 from vidcolor.ops.flow import FlowPreset, dis_flow, warp
 from vidcolor.records import FrameBatch, VideoInfo
-from vidcolor.repair.records import Link, Moved
+from vidcolor.repair.records import Hole, Link, Moved
 from vidcolor.repair.window import Frame, Window
 
 __all__ = [
@@ -40,10 +40,7 @@ Floats = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
 
 _MEDIAN_PX = 5
-_REFILL_PX = 6.0  # of a picture of 240 lines: deviation of what carries flow into a hole
-_REFILL_LEAST = 1e-3  # weight of known flow under which the next wider kernel is asked
-_REFILL_LINES = 120  # of the grid on which flow is carried: it is smooth
-_LINES = 240
+_LEAST_WEIGHT = 1e-3  # of known flow, under which a wider reach is asked
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,32 +205,36 @@ def nearest(found: Sequence[Neighbor]) -> tuple[Neighbor | None, Neighbor | None
     return left, right
 
 
-def refilled(flow: Floats, hole: npt.NDArray[np.bool_]) -> Floats:
-    """A flow whose vectors in holes are carried in from around them.
+def refilled(flow: Floats, hole: Hole, sigma: float) -> Floats:
+    """Flow continued smoothly into holes, by normalized Gaussian convolution.
 
-    Inside a blotch the flow is wrong by construction: it stretches to explain it. Normalized
-    convolution with a Gaussian; where a hole is too wide for it, with one twice as wide, and so on.
+    Inside a blotch flow is wrong by construction: it stretches to explain it. Where a hole is so
+    large that nothing is known within reach, the reach is doubled, on a grid of half the size.
 
     Args:
-        flow: (h, w, 2) on the small grid.
-        hole: (h, w), true where the flow is not to be believed.
+        flow: (h, w, 2) float32.
+        hole: (h, w), true where flow is not to be believed.
+        sigma: Of the Gaussian, in cells.
 
     Returns:
-        (h, w, 2) float32: `flow` outside of holes. A hole of the whole grid keeps its flow.
+        (h, w, 2) float32, `flow` outside of holes; zero if there is nothing but hole.
     """
-    if not hole.any() or hole.all():
+    if not hole.any():
         return flow
-    known = np.dstack((flow * ~hole[..., None], ~hole)).astype(np.float32)
-    coarse = max(1, round(min(hole.shape) / _REFILL_LINES))
-    size = -(-hole.shape[1] // coarse), -(-hole.shape[0] // coarse)
-    known = cast(Floats, cv2.resize(known, size, interpolation=cv2.INTER_AREA))
-    filled, left = flow.copy(), hole.copy()
-    sigma = _REFILL_PX * min(hole.shape) / _LINES / coarse
-    while left.any():
-        blurred = cast(Array, cv2.GaussianBlur(known, (0, 0), sigma))
-        carried = cast(Array, cv2.resize(blurred, hole.shape[::-1]))
-        ready = left & (carried[..., 2] > _REFILL_LEAST)
-        filled[ready] = carried[ready, :2] / carried[ready, 2:]
-        left &= ~ready
-        sigma *= 2
-    return filled
+    known = (~hole).astype(np.float32)
+    seen = np.dstack((flow * known[..., None], known)).astype(np.float32)
+    smooth = _spread(seen, sigma)
+    return np.where(hole[..., None], smooth, flow)
+
+
+def _spread(seen: Floats, sigma: float) -> Floats:
+    blurred = cast(Floats, cv2.GaussianBlur(seen, (0, 0), sigma, borderType=cv2.BORDER_ISOLATED))
+    weight = blurred[..., 2:]
+    mean = cast(Floats, blurred[..., :2] / np.maximum(weight, np.float32(1e-12)))
+    height, width = weight.shape[:2]
+    lost = weight[..., 0] < _LEAST_WEIGHT
+    if not lost.any() or max(height, width) < 4:
+        return mean
+    half = cv2.resize(seen, (max(1, width // 2), max(1, height // 2)), interpolation=cv2.INTER_AREA)
+    wide = cv2.resize(_spread(cast(Floats, half), sigma), (width, height))
+    return cast(Floats, np.where(lost[..., None], wide, mean))

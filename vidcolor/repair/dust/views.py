@@ -17,6 +17,7 @@ from vidcolor.repair.window import Window
 __all__ = ["Box", "Side", "Views", "box_around", "look"]
 
 Floats = npt.NDArray[np.float32]
+_REFILL_AT_240 = 6.0  # deviation of what carries flow into marks
 _OUTSIDE_CELLS = 1.0  # flow is not better
 
 Box = tuple[int, int, int, int]
@@ -144,7 +145,7 @@ class Views:
             hole: (h, w) cells of the small grid.
         """
         for side in self.sides:
-            side.flow = refilled(side.flow, hole)
+            side.flow = refilled(side.flow, hole, _REFILL_AT_240 * min(hole.shape) / 240)
 
 
 def look(window: Window, pair: tuple[Neighbor, Neighbor]) -> Views:

@@ -17,10 +17,11 @@ import numpy.typing as npt
 
 from vidcolor.ops.flow import warp
 from vidcolor.repair.heal.wounds import Box, Wound
+from vidcolor.repair.motion import refilled
 from vidcolor.repair.records import Hole, Link
 from vidcolor.repair.window import Frame, Window
 
-__all__ = ["FindWounds", "Paths", "Walk", "Way", "places", "refilled"]
+__all__ = ["FindWounds", "Paths", "Walk", "Way", "places"]
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float32]
@@ -28,44 +29,8 @@ FindWounds = Callable[[Frame], tuple[Wound, ...]]
 
 _CELLS_AT_240 = 3.0  # sigma of the continuation
 _AROUND_CELLS = 2  # flow is disturbed beyond the hole
-_LEAST_WEIGHT = 1e-3
 _SAMPLE_PX = 4  # between pixels whose displacement is looked at
 _HALF = np.float32(0.5)
-
-
-def refilled(flow: Floats, hole: Hole, sigma: float) -> Floats:
-    """Flow continued smoothly into holes, by normalized Gaussian convolution.
-
-    Where a hole is so large that nothing is known within reach, the reach is doubled, on a grid
-    of half the size.
-
-    Args:
-        flow: (h, w, 2) float32.
-        hole: (h, w), true where flow is not to be believed.
-        sigma: Of the Gaussian, in cells.
-
-    Returns:
-        (h, w, 2) float32; zero if there is nothing but hole.
-    """
-    if not hole.any():
-        return flow
-    known = (~hole).astype(np.float32)
-    seen = np.dstack((flow * known[..., None], known)).astype(np.float32)
-    smooth = _spread(seen, sigma)
-    return np.where(hole[..., None], smooth, flow)
-
-
-def _spread(seen: Floats, sigma: float) -> Floats:
-    blurred = cast(Floats, cv2.GaussianBlur(seen, (0, 0), sigma, borderType=cv2.BORDER_ISOLATED))
-    weight = blurred[..., 2:]
-    mean = cast(Floats, blurred[..., :2] / np.maximum(weight, np.float32(1e-12)))
-    height, width = weight.shape[:2]
-    lost = weight[..., 0] < _LEAST_WEIGHT
-    if not lost.any() or max(height, width) < 4:
-        return mean
-    half = cv2.resize(seen, (max(1, width // 2), max(1, height // 2)), interpolation=cv2.INTER_AREA)
-    wide = cv2.resize(_spread(cast(Floats, half), sigma), (width, height))
-    return cast(Floats, np.where(lost[..., None], wide, mean))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
