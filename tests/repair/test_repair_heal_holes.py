@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from made_wounds import SIZE, batches, spot, texture
 
-from vidcolor.repair.heal.grow import Grow, NoGrow
+from vidcolor.repair.heal.grow import Grow
 from vidcolor.repair.heal.lines import across, shining
 from vidcolor.repair.heal.wounds import Tile, laid, overlap, wounds
 from vidcolor.repair.motion import refilled
@@ -46,8 +46,6 @@ def test_what_a_person_gave_is_exact_and_borders_cut_off():
     user, other = grown(plane, mine, corner)
     assert user is mine
     assert other.box == (SIZE[1] - 4, 0, SIZE[1], 4)
-    (batch,) = batches(plane[None], {0: (corner,)})
-    assert next(NoGrow()([batch])) is batch
 
 
 def test_what_touches_is_one_and_tiles_cover_it_once():

@@ -12,7 +12,6 @@ import torch
 
 from vidcolor.records import FrameBatch, VideoInfo
 from vidcolor.repair.find import Finder
-from vidcolor.repair.heal.grow import NoGrow
 from vidcolor.repair.judge import Judge
 from vidcolor.repair.level import Deflicker, DeflickerConfig, NoDeflicker
 from vidcolor.repair.motion import FollowConfig, follow
@@ -77,7 +76,7 @@ def repairer(**steps: object) -> Repairer:
     usual: dict[str, object] = {
         "motion": FollowConfig(lines=64),
         "find": Finder(()),
-        "grow": NoGrow(),
+        "grow": iter,
         "judge": Judge(lambda info: Masks()),
         "heal": heal,
         "deflicker": NoDeflicker(),

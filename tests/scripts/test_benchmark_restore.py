@@ -104,7 +104,6 @@ def test_all_steps_of_a_real_repair_are_timed_and_do_what_they_did(bench):
     torch = pytest.importorskip("torch")
     from vidcolor.records import FrameBatch, VideoInfo
     from vidcolor.repair.find import Finder
-    from vidcolor.repair.heal.grow import NoGrow
     from vidcolor.repair.judge import Judge
     from vidcolor.repair.level import NoDeflicker
     from vidcolor.repair.motion import FollowConfig
@@ -126,7 +125,7 @@ def test_all_steps_of_a_real_repair_are_timed_and_do_what_they_did(bench):
     luma = torch.randint(0, 256, (3, 1, 24, 32), dtype=torch.uint8)
     batch = FrameBatch(luma, (0, 1, 2), VideoInfo(24, 32))
     repair = Repairer(
-        FollowConfig(lines=64), Finder([Corner()]), NoGrow(), Judge(), untouched,
+        FollowConfig(lines=64), Finder([Corner()]), iter, Judge(), untouched,
         NoDeflicker(), NoSteady(),
     )  # fmt: skip
     clock = bench.StageClock()

@@ -20,7 +20,7 @@ from vidcolor.repair.heal.wounds import laid
 from vidcolor.repair.records import Hole, Marked, Spot
 from vidcolor.repair.window import Frame, each_marked
 
-__all__ = ["Grow", "NoGrow"]
+__all__ = ["Grow"]
 
 Array = npt.NDArray[Any]
 
@@ -29,14 +29,6 @@ _GROWN_SOFT_PX = 2
 _BESIDE_PX = (4, 7)  # from a hole: what is surely undamaged
 _SOFT_SHARE = 0.15  # of the contrast of the damage, by which an edge is soft
 _SOFT_CV = 4.0
-
-
-class NoGrow:
-    """The null object: holes are exact already. Memory: none. Lookahead: none."""
-
-    def __call__(self, marked: Iterable[Marked], /) -> Iterator[Marked]:
-        """The same objects."""
-        yield from marked
 
 
 class Grow:
