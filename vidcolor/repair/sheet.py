@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vidcolor.records import ColorSpec, FrameBatch
+from vidcolor.repair.pulse import Pulse
 from vidcolor.repair.records import KINDS, Kind, Repaired, Spot
 
 __all__ = ["COLORS", "SpotSheet", "Tally"]
@@ -49,6 +50,7 @@ class Tally:
         changed: Pixels that repair was allowed to change.
         touched: Frames in which it was.
         spots: By kind and state.
+        pulse: How much it flickers and shakes.
     """
 
     frames: int = 0
@@ -56,10 +58,12 @@ class Tally:
     changed: int = 0
     touched: int = 0
     spots: Counter[tuple[str, str]] = field(default_factory=Counter)
+    pulse: Pulse = field(default_factory=Pulse)
 
     def add(self, repaired: Repaired) -> None:
         """Count a batch."""
         info = repaired.frames.info
+        self.pulse.add(repaired)
         self.frames += len(repaired.frames)
         self.pixels += len(repaired.frames) * info.height * info.width
         self.changed += sum(repaired.changed)
@@ -79,6 +83,9 @@ class Tally:
             ]
             if counts:
                 rows.append(f"{kind}: {', '.join(counts)}")
+        flicker, weave = self.pulse.flicker(), self.pulse.weave()
+        if flicker or weave:
+            rows.append(f"flicker {flicker:.2f} % of the light, weave {weave:.2f} px, at most")
         return rows
 
 
