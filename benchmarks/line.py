@@ -291,7 +291,7 @@ def follow_frames(line: Any, frames: Iterable[Any], clock: StageClock) -> Iterat
     """The line as far as the tracks, each stage under a clock."""
     frames = clock.items("decode", frames)
     frames = clock.items("cut", line.cut(frames))
-    frames = (clock.call("restore", line.restore, batch) for batch in frames)
+    frames = clock.items("restore", line.restore(frames))
     seen = clock.items("detect", line.detect(frames))
     return clock.items("track", line.track(seen))
 

@@ -14,6 +14,12 @@ from vidcolor.models.registry import create_model, list_inpainters, list_models,
 from vidcolor.models.weights import load_inpainter, load_model, save_weights
 
 
+@pytest.fixture(autouse=True)
+def seeded():
+    """Weights and pictures that are drawn without a generator are the same in every run."""
+    torch.manual_seed(0)
+
+
 def _random(*shape, seed=0):
     return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
