@@ -181,6 +181,31 @@ def test_a_shot_is_made_of_the_picture_of_its_style(tmp_path, monkeypatch):
         mark(0, style="none.png")
 
 
+def test_a_shot_is_made_of_the_masks_that_repair_goes_by(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    script = read_script(write(tmp_path))
+    shots = listed_shots(script)
+
+    def files(enabled):
+        def settings(keys):
+            own = {
+                "colorize": {"colorizer": "iizuka16", "weights": "recipe"},
+                "restore": {"enabled": enabled, "masks": "masks", "spots": "spots.jsonl"},
+            }
+            return load(Config, merge(merge(keys, {"guidance": {"references": []}}), own))
+
+        return made_of(script, shots[0], tmp_path, settings)["files"]
+
+    (tmp_path / "masks").mkdir()
+    (tmp_path / "masks" / "000003.png").write_bytes(b"white")
+    (tmp_path / "spots.jsonl").write_bytes(b"{}")
+    first = files(True)
+    assert len(first) == 2
+    assert files(False) == []
+    (tmp_path / "masks" / "000003.png").write_bytes(b"black")
+    assert [a == b for a, b in zip(files(True), first, strict=True)] == [False, True]
+
+
 def test_only_whole_films(film, tmp_path):
     with pytest.raises(Usage, match="whole film"):
         _run(film, tmp_path / "x.vidcolor", "--start", "3")

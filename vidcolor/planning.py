@@ -129,6 +129,11 @@ def made_of(
     kind, _, boxes = config.detect.detector.partition(":")
     if kind == "boxes":
         files.append(boxes)
+    restore = config.restore
+    if restore.enabled:
+        files += [restore.masks, restore.protect, restore.spots]
+        if Path(restore.weights).is_file():
+            files.append(restore.weights)
     weights = [chosen_weights(one) for one in colorizers(config)]
     return {
         "script": shot_key(script, shot.shot, folder),
