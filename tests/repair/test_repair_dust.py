@@ -58,6 +58,16 @@ def test_specks_are_found_on_their_frame_only(at, share, bits):
     assert {spot.kind for spot in spots[at]} == {"dust"}
 
 
+@pytest.mark.parametrize(("speed", "state"), [(1.0, "accepted"), (8.0, "review")])
+def test_where_the_camera_moves_fast_large_marks_are_for_a_person(speed, state):
+    frames = drifting(COUNT, SIZE, speed=(speed, 0.0))
+    frames[2], truth = disc(frames[2], 120, 90, 8, 240)  # 200 pixels; 350 of a picture of 240 lines
+    spots = found([film(frames)])[2]
+    (mark,) = [spot for spot in spots if spot.area > 100]
+    assert mark.state == state
+    assert truth[mark.place][mark.hole].mean() > 0.8
+
+
 def test_undamaged_film_has_none():
     for spots in found([film(drifting(COUNT, SIZE, speed=(3.0, 1.0)))]):
         assert not repaired(spots).any()

@@ -40,6 +40,8 @@ _MARGIN_AT_240 = 8
 _MOST_REGIONS = 600
 _UNSETTLED_AT_240 = 1.0  # error of flow there and back, on both sides: surer than else
 _LARGE_AT_240 = 60.0  # a false repair so large is seen
+_LARGEST_AT_240 = 160.0  # where the camera moves: things in flight are larger than most dust
+_PAN_AT_240 = 6.0
 _FITS = 2.0  # times the least threshold: surroundings that differ more are not followed
 _MOVED_SHARE = 0.5  # of it is near in both neighbors, but not in the frame: it moved
 _GROWING_SHARE = 0.5  # of the threshold: what belongs to a seed
@@ -178,6 +180,7 @@ class _Shot:
         accepted = [region for region, _, confidence in likely if confidence >= self._level.sure]
         flagged = sum(int(np.count_nonzero(region.core)) for region in accepted)
         suspended = flagged > self._config.suspend * views.gray.size or falls_together(accepted)
+        panned = _speed(views) > _PAN_AT_240 * views.unit
         states: list[State] = []
         for region, evidence, confidence in likely:
             left, top, right, bottom = region.box
@@ -186,6 +189,7 @@ class _Shot:
                 suspended
                 or confidence < self._level.sure
                 or self._moves(evidence, confidence, half)
+                or (panned and evidence.area > _LARGEST_AT_240)
                 or flies_past(views, region)
             )
             states.append("review" if doubtful else "accepted")
@@ -213,6 +217,15 @@ class _Shot:
                 and evidence.elsewhere > _MOVED_SHARE
             )
         )
+
+
+def _speed(views: Views) -> float:
+    """Median way of the picture to its neighbors, in pixels a step."""
+    found = []
+    for side in views.sides:
+        way = np.linalg.norm(side.flow[::4, ::4], axis=2) * (views.size[1] / side.flow.shape[1])
+        found.append(float(np.median(way)) / abs(side.neighbor.steps))
+    return max(found)
 
 
 def _at(limits: Floats, gray: Floats) -> Floats:
