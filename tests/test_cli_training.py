@@ -103,8 +103,11 @@ def test_three_phases_one_file_then_colors(series, tmp_path, capsys):
     assert "fit.steps was 3, is 4" in capsys.readouterr().err
 
 
+_LONG = 200  # steps, of which a fast machine has not done all when the signal comes
+
+
 def test_ctrl_c_saves_and_the_same_command_goes_on(series, tmp_path):
-    path = _file(series, 40, tmp_path)
+    path = _file(series, _LONG, tmp_path)
     words = ["train", "--config", str(path), "--phase", "full"]
     command = [sys.executable, "-m", "vidcolor.cli", *words]
     child = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=dict(os.environ))
@@ -117,11 +120,11 @@ def test_ctrl_c_saves_and_the_same_command_goes_on(series, tmp_path):
     assert child.returncode == 130, err
     assert "goes on from here" in err
     state = torch.load(tmp_path / "runs" / "full" / "last.pt", weights_only=True)
-    assert 20 <= state["step"] < 40
+    assert 20 <= state["step"] < _LONG
     assert cli.main(words) == 0
     whole = tmp_path / "whole"
     whole.mkdir()
-    unbroken = _file(series, 40, whole)
+    unbroken = _file(series, _LONG, whole)
     assert cli.main(["train", "--config", str(unbroken), "--phase", "full"]) == 0
     first, second = (
         load_file(folder / "runs" / "full" / "last.safetensors") for folder in (tmp_path, whole)
