@@ -243,6 +243,25 @@ def test_a_hole_in_a_picture_is_filled(run, tmp_path, color):
     assert error < 0.35 * np.abs(torn.astype(float) - pixels)[hole].mean()
 
 
+def test_the_strength_holds_for_color_pictures_too(run, tmp_path):
+    gray = texture(0).astype(np.uint8)
+    pixels = np.dstack((gray, gray // 2 + 60, 255 - gray))
+    hole = np.zeros(SIZE, bool)
+    hole[40:52, 60:80] = True
+    pixels[hole] = 255
+    cv2.imwrite(str(tmp_path / "torn.png"), pixels)
+    cv2.imwrite(str(tmp_path / "mask.png"), hole.astype(np.uint8) * 255)
+    made = {}
+    for strength in ("0", "0.5", "1"):
+        path = tmp_path / f"{strength}.png"
+        words = ("--masks", tmp_path / "mask.png", "--strength", strength, "--quiet")
+        assert run("restore", tmp_path / "torn.png", path, *words)[0] == 0
+        made[strength] = cv2.imread(str(path)).astype(float)
+    assert np.array_equal(made["0"], pixels)
+    assert np.abs(made["1"] - pixels)[hole].mean() > 40
+    assert np.abs(made["0.5"] - (made["0"] + made["1"]) / 2).max() <= 0.5
+
+
 def test_colorize_restores_first(run, tmp_path):
     source = write(tmp_path / "film.mkv", "yuv420p")
     common = ("--detector", "none", "--codec", "ffv1", "--colorize.short_side", "64", "--quiet")

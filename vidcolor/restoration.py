@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+
 from vidcolor.build import build_cut, build_fill, build_repair
 from vidcolor.config import Config
 from vidcolor.errors import ConfigError, MediaError
@@ -122,7 +124,8 @@ def _film(
         tally = Tally()
         with contextlib.ExitStack() as stack:
             reader = stack.enter_context(VideoReader(source, config.input, keep_chroma=True))
-            observers = [tally.add, *_observers(stack, source, reader.info, findings, config)]
+            found = _observers(stack, source, reader.info, findings, config, tally)
+            observers = [tally.add, *found]
             if output is not None:
                 planes = SourcePlanes(reader.source_format)
                 writer = stack.enter_context(
@@ -149,7 +152,7 @@ def _pictures(
             raise MediaError(f"{path}: exists; add --overwrite to replace it")
     repair = build_repair(config, still=True)
     cut = build_cut(config, still=True)
-    complete = build_fill(config)
+    complete, strength = build_fill(config), config.restore.heal.strength
 
     def run(progress: Progress) -> Tally:
         tally = Tally()
@@ -157,15 +160,14 @@ def _pictures(
             still = read_still(source)
             frame = still.frame()
             with contextlib.ExitStack() as stack:
-                observers = [
-                    tally.add, *_observers(stack, source, frame.info, findings, config)
-                ]  # fmt: skip
+                found = _observers(stack, source, frame.info, findings, config, tally)
+                observers = [tally.add, *found]
                 (repaired,) = repair(cut([frame]))
                 for observe in observers:
                     observe(repaired)
                 if path is not None:
                     path.parent.mkdir(parents=True, exist_ok=True)
-                    healed = _completed(still, repaired, complete)
+                    healed = _completed(still, repaired, complete, strength)
                     write_still(path, healed, overwrite=config.output.overwrite)
             progress(1)
         return tally
@@ -173,14 +175,16 @@ def _pictures(
     return Restoration("picture", len(sources), run)
 
 
-def _completed(still: Still, repaired: Repaired, fill: Fill) -> Still:
+def _completed(still: Still, repaired: Repaired, fill: Fill, strength: float) -> Still:
     """The picture with its luma healed; of a color picture all channels are filled in holes."""
     luma = repaired.frames.luma[0, 0].numpy()
     if still.pixels.ndim == 2:
         return replace(still, pixels=luma.astype(still.pixels.dtype))
     spots = repaired.marked.spots[0]
     hole = union(spots, repaired.frames.info.size)
-    return replace(still, pixels=fill_picture(still.pixels, hole, fill))
+    filled = fill_picture(still.pixels, hole, fill).astype(np.float32)
+    mixed = still.pixels + np.float32(strength) * (filled - still.pixels)
+    return replace(still, pixels=np.rint(mixed).astype(still.pixels.dtype))
 
 
 def _observers(
@@ -189,6 +193,7 @@ def _observers(
     info: VideoInfo,
     findings: Findings,
     config: Config,
+    tally: Tally,
 ) -> Iterator[Callable[[Repaired], None]]:
     """What looks at every batch, and writes files that land when the stack ends well."""
     overwrite = config.output.overwrite
@@ -201,7 +206,7 @@ def _observers(
     if findings.preview is None:
         return
     if findings.preview.suffix.lower() == ".png":
-        yield stack.enter_context(_sheet(findings.preview, overwrite))
+        yield stack.enter_context(_sheet(findings.preview, overwrite, tally))
         return
     span = (config.input.start, config.input.duration)
     planes = ColoredPlanes(config.compose)
@@ -234,13 +239,8 @@ def _lines(path: Path, overwrite: bool) -> Iterator[Callable[[Iterable[str]], No
 
 
 @contextlib.contextmanager
-def _sheet(path: Path, overwrite: bool) -> Iterator[Callable[[Repaired], None]]:
+def _sheet(path: Path, overwrite: bool, tally: Tally) -> Iterator[Callable[[Repaired], None]]:
     Target(path, overwrite).discard()  # refused now, not after hours
-    sheet, tally = SpotSheet(), Tally()
-
-    def add(repaired: Repaired) -> None:
-        sheet.add(repaired)
-        tally.add(repaired)
-
-    yield add
+    sheet = SpotSheet()
+    yield sheet.add
     write_image(path, sheet.draw(tally), overwrite=overwrite)
