@@ -18,9 +18,7 @@ import numpy.typing as npt
 from vidcolor.build import Download, Guidance, build_line
 from vidcolor.color.compose import compose_rgb
 from vidcolor.config import ALONE, SHORT_NAMES, Config
-from vidcolor.errors import ConfigError, GuidanceError, MediaError
-from vidcolor.guidance.script.file import check_source, read_script
-from vidcolor.guidance.script.key import film_settings
+from vidcolor.errors import GuidanceError, MediaError
 from vidcolor.guided import Film, Frames, Said, find_guidance, read_said
 from vidcolor.io.encode import VideoWriter
 from vidcolor.io.frame_planes import ColoredPlanes
@@ -29,12 +27,11 @@ from vidcolor.io.prefetch import prefetch
 from vidcolor.io.target import Target
 from vidcolor.io.video import InputConfig, VideoReader
 from vidcolor.pipeline import Pipeline
-from vidcolor.planning import listed_shots, made_of, planned_run
 from vidcolor.records import FrameBatch
-from vidcolor.render import ColorRun, ListedShots, color_run, film_mark, render_shots, shot_key
 from vidcolor.repair.sheet import Tally
 from vidcolor.restoration import Findings, open_restoration
 from vidcolor.schema import load, merge, put, to_dict
+from vidcolor.scripted import ScriptedFilm
 from vidcolor.stages.cut import list_shots
 from vidcolor.stages.detect import boxes_line
 from vidcolor.stages.shots_file import shots_to_json
@@ -186,60 +183,15 @@ def open_plan(
     Raises:
         VidcolorError: As `open_job`, and if the script is not as it should be or for another film.
     """
-    below, *above = layers or ({},)
-    script = read_script(plan, functools.partial(load, Config))
-    check_source(script, plan, source)
-    if not script.shots:
-        raise GuidanceError(
-            f"{plan}: has no shots; write them with: vidcolor plan {source.name} ..."
-        )
-
-    def settings(keys: Mapping[str, Any]) -> Config:
-        return load(Config, functools.reduce(merge, above, merge(below, keys)), str(plan))
-
-    config = settings(film_settings(script, plan.parent))
-    if config.remember.across_shots:
-        raise ConfigError(
-            "remember.across_shots makes shots depend on those before; with a color script the "
-            "tracks in it say which objects are the same"
-        )
-    said = read_said(config, script, plan)
-    line = build_line(config, download=download, guidance=Guidance(tracks=said.tracks))
-    shots = listed_shots(script)
-    film = _film(source, config, dataclasses.replace(line, cut=ListedShots(config.cut, shots)))
+    film = ScriptedFilm.open(source, plan, layers)
+    film.check(download)
 
     def run(progress: Progress) -> int:
-        mark = film_mark(source)
-        keys = [
-            shot_key(mark, shot, made_of(script, shot, plan.parent, settings)) for shot in shots
-        ]
-        with contextlib.ExitStack() as stack:
-
-            @functools.cache
-            def guidance() -> Guidance:  # found when the first shot has to be colored
-                return stack.enter_context(find_guidance(film, said, config, _ignore))
-
-            @functools.lru_cache(maxsize=4)
-            def line_for(own: Config) -> Pipeline:  # one for all runs with the same settings
-                return build_line(own, guidance=guidance())
-
-            def line_of(keys: Mapping[str, Any]) -> ColorRun:
-                own = settings(keys)
-                return color_run(line_for(own), own.cut)
-
-            done = render_shots(
-                source,
-                output,
-                config,
-                shots,
-                keys,
-                planned_run(script, plan.parent, line_of),
-                progress=progress,
-            )
+        done = film.render(output, progress, download)
         _log.info("shots: %d colored, %d as before", len(done.made), len(done.found))
         return done.frames
 
-    return Job("frame", shots[-1].end + 1, run)
+    return Job("frame", film.shots[-1].end + 1, run)
 
 
 class _UntilDamage:

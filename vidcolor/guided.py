@@ -49,11 +49,15 @@ class Film:
         line: A line whose `shots` and `follow` find the shots and tracks that the film will be
             colored with.
         whole: Reads the whole film, in which frames are counted, if only a part is colored.
+        begin: pts of the film's first frame, if `open` reads only some shots of it.
+        count: Frames of the film, if `open` reads only some shots of it.
     """
 
     open: Frames
     line: Pipeline
     whole: Frames | None = None
+    begin: int | None = None
+    count: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,29 +200,35 @@ class _Look:
     Attributes:
         times: Of all its frames.
         info: What they share.
-        first_pts: pts of the first frame of every shot of the part that is to be colored.
+        first_pts: pts of the first frame of every shot that is read, by its number.
     """
 
     times: FrameTimes
     info: VideoInfo
-    first_pts: tuple[int, ...]
+    first_pts: Mapping[int, int]
 
 
 def _look(film: Film, progress: Callable[[int], None]) -> _Look:
     pts: list[int] = []
-    firsts: list[int] = []
+    numbers: list[int] = []
+    firsts: dict[int, int] = {}
     info = None
     with film.open() as frames:
         for batch in film.line.shots(_told(frames, progress)):
             pts += batch.pts
+            numbers += range(batch.index, batch.index + len(batch))
             info = batch.info
             if batch.start == 0:
-                firsts.append(batch.pts[0])
+                firsts[batch.shot] = batch.pts[0]
     assert info is not None, "a film without frames is refused when it is opened"
     if film.whole is not None:
         with film.whole() as frames:
             pts = [one for batch in frames for one in batch.pts]
-    return _Look(FrameTimes(tuple(pts), info.time_base), info, tuple(firsts))
+    if film.count is None:
+        times = FrameTimes(tuple(pts), info.time_base)
+    else:
+        times = FrameTimes(tuple(pts), info.time_base, tuple(numbers), film.begin, film.count)
+    return _Look(times, info, firsts)
 
 
 def _told(batches: Iterable[FrameBatch], progress: Callable[[int], None]) -> Iterator[FrameBatch]:

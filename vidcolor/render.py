@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
+import itertools
 import json
 import logging
+from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -30,7 +33,11 @@ __all__ = [
     "Rendered",
     "color_run",
     "film_mark",
+    "film_part",
+    "make_shots",
+    "open_store",
     "render_shots",
+    "runs",
     "shot_key",
 ]
 
@@ -39,6 +46,7 @@ _AHEAD = 2  # batches decoded before they are asked for
 
 ColorRun = Callable[[Iterable[FrameBatch], Sequence[Shot]], Iterable[Colored]]
 Progress = Callable[[int], None]
+Expect = Callable[[Sequence[int]], None]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -57,7 +65,7 @@ class Rendered:
 
 
 class ListedShots:
-    """Cuts where a list says, in any run of a film's shots.
+    """Cuts where a list says, in any runs of a film's shots.
 
     The frames of a run get the numbers of shots that they have in the whole film. Held frames are
     found as `FindShots` does.
@@ -66,27 +74,35 @@ class ListedShots:
 
     Args:
         config: How held frames are found; the rest is not used.
-        shots: Consecutive shots; the frames that come begin with the first of them.
+        shots: In order; just their frames come, and no batch spans two runs of consecutive shots.
 
     Raises:
         GuidanceError: While running, if the film goes on after the last shot.
     """
 
     def __init__(self, config: CutConfig, shots: Sequence[Shot]) -> None:
-        self._find = FindShots(dataclasses.replace(config, shots_file=None))
-        self._find.shots = tuple(shots)
-        self._first, self._end = shots[0].shot, shots[-1].end
+        self._config = dataclasses.replace(config, shots_file=None)
+        by_number = {shot.shot: shot for shot in shots}
+        self._runs = [[by_number[n] for n in run] for run in runs(list(by_number))]
+        self._starts = [run[0].start for run in self._runs]
 
     def __call__(self, frames: Iterable[FrameBatch], /) -> Iterator[FrameBatch]:
         """Batches of `frames` with `shot`, `start` and `held` set."""
-        for batch in self._find(self._listed(frames)):
-            yield dataclasses.replace(batch, shot=batch.shot + self._first)
+        for number, part in itertools.groupby(frames, self._run_of):
+            run = self._runs[number]
+            find = FindShots(self._config)
+            find.shots = tuple(run)
+            for batch in find(self._listed(part, run[-1].end)):
+                yield dataclasses.replace(batch, shot=batch.shot + run[0].shot)
 
-    def _listed(self, frames: Iterable[FrameBatch]) -> Iterator[FrameBatch]:
+    def _run_of(self, batch: FrameBatch) -> int:
+        return max(0, bisect_right(self._starts, batch.index) - 1)
+
+    def _listed(self, frames: Iterable[FrameBatch], end: int) -> Iterator[FrameBatch]:
         for batch in frames:
-            if batch.index + len(batch) > self._end + 1:
+            if batch.index + len(batch) > end + 1:
                 raise GuidanceError(
-                    f"the list of shots ends at frame {self._end}, the film goes on; "
+                    f"the list of shots ends at frame {end}, the film goes on; "
                     "correct the last end or list the missing shots"
                 )
             yield batch
@@ -102,16 +118,22 @@ def color_run(line: Pipeline, cut: CutConfig) -> ColorRun:
 
 
 def film_mark(path: Path) -> str:
-    """A hash of a film's bytes.
+    """A hash of a film's bytes; of a file that has not changed it is computed once.
 
     Raises:
         MediaError: If it cannot be read.
     """
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        state = path.stat()
+        return _mark(path, state.st_size, state.st_mtime_ns)
     except OSError as error:
         raise MediaError(f"{path}: cannot be read ({reason(error)})") from error
+
+
+@functools.lru_cache(maxsize=256)
+def _mark(path: Path, _size: int, _changed_ns: int) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def shot_key(film: str, shot: Shot, settings: Mapping[str, Any]) -> str:
@@ -146,6 +168,7 @@ def render_shots(
     folder: Path | None = None,
     progress: Progress | None = None,
     prune: bool = True,
+    expect: Expect | None = None,
 ) -> Rendered:
     """Color the shots of a film that have no finished segment, and join all segments.
 
@@ -166,6 +189,7 @@ def render_shots(
         folder: Where segments are kept; None is `OUTPUT.parts` beside the output.
         progress: Told how many frames are finished: first those found, then every batch.
         prune: In the end, remove segments that this film does not use.
+        expect: Told, before `color` is asked, the numbers of the shots that it will be asked for.
 
     Raises:
         ConfigError: If the config asks for a part of the film.
@@ -173,16 +197,8 @@ def render_shots(
         MediaError: If the film cannot be read or the output cannot be written.
         ValueError: If there is not one key for each shot.
     """
-    if config.input.start or config.input.duration is not None:
-        raise ConfigError("shots are rendered for the whole film; leave out start and duration")
-    _check(shots, keys)
     Target(output, config.output.overwrite, (source,)).discard()  # refused now, not after hours
-    with VideoReader(source, config.input) as reader:
-        info = reader.info
-    store = SegmentStore(
-        folder or parts_folder(output), output, info, config.output, config.compose
-    )
-    task = _Task(source, config.input, info, store, shots, keys, color, progress or _ignore)
+    task = _open_task(source, output, config, shots, keys, color, folder, progress, expect)
     missing = task.missing()
     found = tuple(shot.shot for n, shot in enumerate(shots) if n not in missing)
     task.progress(sum(_length(shot) for n, shot in enumerate(shots) if n not in missing))
@@ -191,7 +207,7 @@ def render_shots(
         made += [shots[n].shot for n in missing]
         task.make(missing)
         try:
-            frames = store.join(keys, source)
+            frames = task.store.join(keys, source)
             break
         except DamagedSegment as error:
             missing = task.missing()
@@ -199,9 +215,84 @@ def render_shots(
                 raise
             _log.warning("%s", error)
     if prune:
-        store.prune(keys)
+        task.store.prune(keys)
     again = set(made)
     return Rendered(tuple(made), tuple(number for number in found if number not in again), frames)
+
+
+def make_shots(
+    source: Path,
+    output: Path,
+    config: Config,
+    shots: Sequence[Shot],
+    keys: Sequence[str],
+    color: ColorRun,
+    places: Sequence[int],
+    *,
+    folder: Path | None = None,
+    progress: Progress | None = None,
+    expect: Expect | None = None,
+) -> tuple[int, ...]:
+    """Color some shots of a film that have no finished segment, as `render_shots` would.
+
+    Args:
+        source: The film.
+        output: The film to be; it is not written.
+        config: As for `render_shots`.
+        shots: All shots of the film.
+        keys: One for each shot.
+        color: Colors a run.
+        places: Numbers of the shots that are wanted, rising.
+        folder: Where segments are kept.
+        progress: Told how many frames are finished, every batch.
+        expect: As for `render_shots`.
+
+    Returns:
+        Numbers of the shots that were colored.
+
+    Raises:
+        VidcolorError: As `render_shots`.
+    """
+    task = _open_task(source, output, config, shots, keys, color, folder, progress, expect)
+    wanted = set(places)
+    missing = [n for n in task.missing() if n in wanted]
+    task.make(missing)
+    return tuple(missing)
+
+
+def open_store(source: Path, output: Path, config: Config) -> SegmentStore:
+    """The segments of an output, kept in `OUTPUT.parts` beside it.
+
+    Raises:
+        MediaError: If the film cannot be read, or container, codec and film do not go together.
+    """
+    with VideoReader(source, config.input) as reader:
+        info = reader.info
+    return SegmentStore(parts_folder(output), output, info, config.output, config.compose)
+
+
+def _open_task(
+    source: Path,
+    output: Path,
+    config: Config,
+    shots: Sequence[Shot],
+    keys: Sequence[str],
+    color: ColorRun,
+    folder: Path | None,
+    progress: Progress | None,
+    expect: Expect | None,
+) -> _Task:
+    if config.input.start or config.input.duration is not None:
+        raise ConfigError("shots are rendered for the whole film; leave out start and duration")
+    _check(shots, keys)
+    with VideoReader(source, config.input) as reader:
+        info = reader.info
+    folder = folder or parts_folder(output)
+    store = SegmentStore(folder, output, info, config.output, config.compose)
+    return _Task(
+        source, config.input, info, store, shots, keys, color,
+        progress or _ignore, expect or _expect_nothing,
+    )  # fmt: skip
 
 
 @dataclasses.dataclass(slots=True)
@@ -216,6 +307,7 @@ class _Task:
     keys: Sequence[str]
     color: ColorRun
     progress: Progress
+    expect: Expect
 
     def missing(self) -> list[int]:
         """Places of the shots without a segment."""
@@ -229,7 +321,9 @@ class _Task:
 
     def make(self, places: Sequence[int]) -> None:
         """Make the segments of these shots."""
-        for run in _runs(places):
+        if places:
+            self.expect([self.shots[n].shot for n in places])
+        for run in runs(places):
             try:
                 self._make_run(run, from_beginning=False)
             except MisplacedFrame as error:
@@ -241,14 +335,7 @@ class _Task:
 
     def _make_run(self, run: range, from_beginning: bool) -> None:
         shots = self.shots[run.start : run.stop]
-        first, last = shots[0].start, shots[-1].end
-        part = FilmPart(
-            index=first,
-            # of the film's end the reader shall see whether it is one
-            frames=None if run.stop == len(self.shots) else last + 1 - first,
-            breaks={shot.start: shot.pts for shot in self.shots[run.start : run.stop + 1]},
-            from_beginning=from_beginning,
-        )
+        part = film_part(self.shots, run, from_beginning)
         pieces = [Piece(self.keys[n], self.shots[n].shot, _length(self.shots[n])) for n in run]
         with (
             VideoReader(self.source, self.input, part) as reader,
@@ -290,8 +377,26 @@ def _check(shots: Sequence[Shot], keys: Sequence[str]) -> None:
         begins = shot.end + 1
 
 
-def _runs(places: Sequence[int]) -> Iterator[range]:
-    """Runs of consecutive numbers."""
+def film_part(shots: Sequence[Shot], run: range, from_beginning: bool = False) -> FilmPart:
+    """The frames of a run of shots.
+
+    Args:
+        shots: All shots of the film.
+        run: Numbers of consecutive ones.
+        from_beginning: Do not seek.
+    """
+    first, last = shots[run.start].start, shots[run.stop - 1].end
+    return FilmPart(
+        index=first,
+        # of the film's end the reader shall see whether it is one
+        frames=None if run.stop == len(shots) else last + 1 - first,
+        breaks={shot.start: shot.pts for shot in shots[run.start : run.stop + 1]},
+        from_beginning=from_beginning,
+    )
+
+
+def runs(places: Sequence[int]) -> Iterator[range]:
+    """Runs of consecutive numbers in rising ones."""
     first = 0
     for number in range(1, len(places) + 1):
         if number == len(places) or places[number] != places[number - 1] + 1:
@@ -304,4 +409,8 @@ def _length(shot: Shot) -> int:
 
 
 def _ignore(count: int) -> None:
+    pass
+
+
+def _expect_nothing(numbers: Sequence[int]) -> None:
     pass

@@ -142,8 +142,8 @@ def test_hints_find_their_frames_and_shots(tmp_path):
     assert placed.frames[125][0].where == f"{path}.hints[1]"
     assert placed.frames[125][0].source.corners(INFO) == [(0, 0), (30, 0), (30, 20), (0, 20)]
     # shots begin at frames 0, 10, 30 and 40
-    assert placed.touched((100, 110, 130, 140)) == {0, 1, 2, 3}
-    assert placed.touched((100, 103, 130, 150)) == {0, 1, 2}
+    assert placed.touched({0: 100, 1: 110, 2: 130, 3: 140}) == {0, 1, 2, 3}
+    assert placed.touched({0: 100, 1: 103, 2: 130, 3: 150}) == {0, 1, 2}
 
 
 @pytest.mark.parametrize(

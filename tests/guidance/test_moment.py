@@ -84,3 +84,38 @@ def test_exactly_one_way_is_wanted(given):
 def test_times_must_rise():
     with pytest.raises(ValueError, match="rise"):
         FrameTimes((0, 2, 2), Fraction(1))
+
+
+# frames 2 and 3, and frame 8, of a film of ten that begins at 1000
+SOME = FrameTimes((1080, 1200, 1700), Fraction(1, 1000), (2, 3, 8), begin=1000, count=10)
+
+
+@pytest.mark.parametrize(
+    ("moment", "pts"),
+    [
+        (Moment(frame=2), 1080),
+        (Moment(frame=8), 1700),
+        (Moment(pts=1200), 1200),
+        (Moment(time=0.08), 1080),  # counted from the film's first frame, not the first known
+        (Moment(time="0.3"), 1200),
+        (Moment(time="0:00:00.7"), 1700),
+    ],
+)
+def test_of_a_film_known_in_part_what_is_known_is_found(moment, pts):
+    assert moment.resolve(SOME) == pts
+
+
+def test_of_a_film_known_in_part_numbers_are_those_of_the_film():
+    assert len(SOME) == 10
+    assert (SOME.number(1700), SOME.number(1701), SOME.at(Fraction(0))) == (8, None, None)
+    assert SOME.seconds(3) == Fraction(1, 5)
+    with pytest.raises(GuidanceError, match="film has frames 0 to 9"):
+        Moment(frame=10).resolve(SOME)
+    with pytest.raises(ValueError, match="frame 5 is not known"):
+        SOME.of(5)
+
+
+@pytest.mark.parametrize("numbers", [(1,), (3, 2)])
+def test_numbers_fit_their_times(numbers):
+    with pytest.raises(ValueError, match="numbers"):
+        FrameTimes((10, 20), Fraction(1, 25), numbers)

@@ -198,6 +198,17 @@ def test_shots_and_strength():
     assert not _solve(_shots(first), [(first[0], {"strength": 0.0})])
 
 
+def test_a_picture_of_another_shot_changes_nothing():
+    first, second = _pan(1, 5), _pan(2, 5)
+    alone = _solve(_shots(first, second), [(first[2], {"shots": (0,)})])
+    both = _solve(
+        _shots(first, second), [(first[2], {"shots": (0,)}), (second[2], {"shots": (1,)})]
+    )
+    for pts in range(0, 50, 10):
+        assert torch.equal(alone[pts].ab, both[pts].ab)
+        assert torch.equal(alone[pts].weight, both[pts].weight)
+
+
 def test_statistics_reach_where_nothing_matches():
     frames, foreign = _pan(0, 2), _pan(1, 1)[0]
     layers = _solve(_shots(frames), [(foreign, {"method": "statistics", "strength": 0.6})])

@@ -5,6 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
 
 from vidcolor.errors import ConfigError, GuidanceError
 
@@ -13,21 +14,31 @@ __all__ = ["FrameTimes", "Moment"]
 
 @dataclass(frozen=True, slots=True)
 class FrameTimes:
-    """When the frames of a film are shown.
+    """When the frames of a film are shown: all of them, or some.
 
     Attributes:
-        pts: Of every frame, in order, in units of `time_base`.
+        pts: Of the frames that are known, in order, in units of `time_base`.
         time_base: Seconds of one pts unit.
+        numbers: Their numbers in the film; empty: all frames are known.
+        begin: pts of the film's first frame; None: the first one is known.
+        count: Frames of the film; None: the last one is known.
     """
 
     pts: tuple[int, ...]
     time_base: Fraction
+    numbers: tuple[int, ...] = ()
+    begin: int | None = None
+    count: int | None = None
 
     def __post_init__(self) -> None:
         if not self.pts:
             raise ValueError("a film without frames has no times")
-        if any(b <= a for a, b in zip(self.pts, self.pts[1:], strict=False)):
+        if any(b <= a for a, b in pairwise(self.pts)):
             raise ValueError("pts must rise from frame to frame")
+        if self.numbers and len(self.numbers) != len(self.pts):
+            raise ValueError(f"{len(self.pts)} pts need as many numbers, not {len(self.numbers)}")
+        if any(b <= a for a, b in pairwise(self.numbers)):
+            raise ValueError("numbers must rise from frame to frame")
 
     @classmethod
     def even(cls, count: int, rate: Fraction, time_base: Fraction, start: int = 0) -> FrameTimes:
@@ -43,11 +54,26 @@ class FrameTimes:
         return cls(tuple(start + round(n * step) for n in range(count)), time_base)
 
     def __len__(self) -> int:
-        return len(self.pts)
+        if self.count is not None:
+            return self.count
+        return self.numbers[-1] + 1 if self.numbers else len(self.pts)
+
+    def of(self, frame: int) -> int:
+        """The pts of frame number `frame`.
+
+        Raises:
+            ValueError: If it is not known.
+        """
+        place = frame
+        if self.numbers:
+            place = bisect_left(self.numbers, frame)
+            if place == len(self.numbers) or self.numbers[place] != frame:
+                raise ValueError(f"the time of frame {frame} is not known")
+        return self.pts[place]
 
     def seconds(self, frame: int) -> Fraction:
-        """Seconds from the first frame to frame number `frame`."""
-        return (self.pts[frame] - self.pts[0]) * self.time_base
+        """Seconds from the first frame of the film to frame number `frame`."""
+        return (self.of(frame) - self._begin) * self.time_base
 
     def at(self, seconds: Fraction) -> int | None:
         """Number of the frame shown `seconds` after the first one; None outside the film.
@@ -55,16 +81,23 @@ class FrameTimes:
         The last frame is taken to be shown as long as the one before it. A time that was rounded
         to a thousandth of a second still finds the frame that begins there.
         """
-        place = self.pts[0] + (seconds + Fraction(1, 2000)) / self.time_base
+        place = self._begin + (seconds + Fraction(1, 2000)) / self.time_base
         last = self.pts[-1] - self.pts[-2] if len(self.pts) > 1 else 1 / self.time_base
-        if seconds < 0 or place >= self.pts[-1] + max(last, 1):
+        if seconds < 0 or place < self.pts[0] or place >= self.pts[-1] + max(last, 1):
             return None
-        return bisect_right(self.pts, place) - 1
+        return self._number(bisect_right(self.pts, place) - 1)
 
     def number(self, pts: int) -> int | None:
         """Number of the frame with this very pts, None if no frame has it."""
         at = bisect_left(self.pts, pts)
-        return at if at < len(self.pts) and self.pts[at] == pts else None
+        return self._number(at) if at < len(self.pts) and self.pts[at] == pts else None
+
+    @property
+    def _begin(self) -> int:
+        return self.pts[0] if self.begin is None else self.begin
+
+    def _number(self, place: int) -> int:
+        return self.numbers[place] if self.numbers else place
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +176,7 @@ class Moment:
         Raises:
             GuidanceError: If it lies outside the film, or no frame has the pts.
         """
-        return times.pts[self.number(times, where)]
+        return times.of(self.number(times, where))
 
 
 def parse_time(value: str | float) -> Fraction:

@@ -15,6 +15,8 @@ from __future__ import annotations
 
 import json
 import re
+from bisect import bisect_right
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -235,15 +237,17 @@ class PlacedHints:
     frames: dict[int, tuple[Mark, ...]]
     tracks: dict[int, tuple[str, HintEntry]]
 
-    def touched(self, first_pts: tuple[int, ...]) -> frozenset[int]:
+    def touched(self, first_pts: Mapping[int, int]) -> frozenset[int]:
         """Numbers of the shots that hints are in; only these need to be followed.
 
         Args:
-            first_pts: pts of the first frame of every shot of the film, in order.
+            first_pts: pts of the first frame of every shot that is read, by its number, in order.
         """
-        shots = {sum(first <= pts for first in first_pts) - 1 for pts in self.frames}
+        numbers, firsts = tuple(first_pts), tuple(first_pts.values())
+        places = {bisect_right(firsts, pts) - 1 for pts in self.frames}
+        shots = {numbers[place] for place in places if place >= 0}
         shots |= {track // TRACKS_OF_A_SHOT for track in self.tracks}
-        return frozenset(shot for shot in shots if 0 <= shot < len(first_pts))
+        return frozenset(shots & set(numbers))
 
 
 def read_hints(path: Path) -> FilmHints:

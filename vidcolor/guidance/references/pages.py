@@ -119,27 +119,46 @@ class Library:
     ) -> None:
         self.size, self.model, self.config = size, model, config
         self.plain = tuple(r for r in references if r.entry.method == "statistics")
-        found = [
-            (reference, place, *reference.small(size))
-            for reference, place in zip(references, places, strict=True)
-            if reference.entry.method == "match"
-        ]
-        maps = [see(model, lightness) for _, _, lightness, _ in found]
-        lights = [lightness for _, _, lightness, _ in found]
-        self.describe = None
-        self.pages: list[Page] = []
-        if found:
-            self.describe = Looks.of(list(zip(maps, lights, strict=True)), config.length)
-            for seen, (reference, place, lightness, ab) in zip(maps, found, strict=True):
-                looks = self.describe(seen, lightness).numpy()
-                self.pages.append(Page(reference, place, lightness, ab, looks))
+        self._found: list[_Seen] = []
+        for reference, place in zip(references, places, strict=True):
+            if reference.entry.method == "match":
+                lightness, ab = reference.small(size)
+                self._found.append(_Seen(reference, place, lightness, ab, see(model, lightness)))
+        self._described: dict[tuple[int, ...], tuple[Looks | None, tuple[Page, ...]]] = {}
 
     def of_shot(self, shot: int) -> Known:
-        """References that count in a shot."""
-        pages = tuple(p for p in self.pages if p.reference.entry.counts_in(shot))
+        """References that count in a shot; nothing depends on the others."""
+        mine = [n for n, one in enumerate(self._found) if one.reference.entry.counts_in(shot)]
+        describe, pages = self._describe(tuple(mine))
         atlas = Atlas.of([(p.lightness, p.ab, p.looks) for p in pages]) if pages else None
         plain = tuple(r for r in self.plain if r.entry.counts_in(shot))
-        return Known(self.model, self.config, self.size, self.describe, pages, atlas, plain)
+        return Known(self.model, self.config, self.size, describe, pages, atlas, plain)
+
+    def _describe(self, mine: tuple[int, ...]) -> tuple[Looks | None, tuple[Page, ...]]:
+        """How the cells of some references are described, and these described so."""
+        if not mine:
+            return None, ()
+        if mine not in self._described:
+            found = [self._found[n] for n in mine]
+            describe = Looks.of([(one.maps, one.lightness) for one in found], self.config.length)
+            pages = tuple(one.page(describe) for one in found)
+            self._described[mine] = describe, pages
+        return self._described[mine]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Seen:
+    """A reference and what the network says of it."""
+
+    reference: Reference
+    place: int | None
+    lightness: Floats
+    ab: Floats
+    maps: tuple[torch.Tensor, ...]
+
+    def page(self, describe: Looks) -> Page:
+        looks = describe(self.maps, self.lightness).numpy()
+        return Page(self.reference, self.place, self.lightness, self.ab, looks)
 
 
 def cells_of(lightness: Floats) -> tuple[int, int]:

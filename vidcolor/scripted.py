@@ -1,0 +1,375 @@
+"""A film and its color script: all of its shots colored as the script says, or some of them."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import logging
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from vidcolor.build import Download, Guidance, build_line
+from vidcolor.config import Config
+from vidcolor.errors import ConfigError, GuidanceError
+from vidcolor.guidance.hints.entries import FilmHints
+from vidcolor.guidance.script.entries import ColorScript
+from vidcolor.guidance.script.file import check_source, read_script
+from vidcolor.guidance.script.key import film_settings, overrides, shots_of_hint
+from vidcolor.guided import Film, Said, find_guidance, read_said
+from vidcolor.io.film_part import MisplacedFrame
+from vidcolor.io.prefetch import prefetch
+from vidcolor.io.segments import SegmentStore, parts_folder
+from vidcolor.io.video import VideoReader
+from vidcolor.pipeline import Pipeline
+from vidcolor.planning import listed_shots, made_of, planned_run
+from vidcolor.records import TRACKS_OF_A_SHOT, Colored, FrameBatch
+from vidcolor.render import (
+    ColorRun,
+    ListedShots,
+    Rendered,
+    color_run,
+    film_mark,
+    film_part,
+    make_shots,
+    open_store,
+    render_shots,
+    runs,
+    shot_key,
+)
+from vidcolor.schema import load, merge
+from vidcolor.stages.shots_file import Shot
+
+__all__ = ["ScriptedFilm"]
+
+_log = logging.getLogger(__name__)
+_AHEAD = 2  # batches decoded before they are asked for
+_LINES = 4  # with different settings that are kept
+
+Progress = Callable[[int], None]
+Watch = Callable[[Colored], None]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScriptedFilm:
+    """A film and a script that has its shots, read and checked.
+
+    Every shot depends on the script alone and not on the shots before it, so one that is colored
+    by itself comes out as in a run over the whole film.
+
+    Attributes:
+        source: The film.
+        path: The script's file; paths in it begin in its folder.
+        script: What it says.
+        config: Settings of the whole film.
+        shots: All shots, without gap.
+        layers: Settings beneath those of the script (the first), and above them.
+    """
+
+    source: Path
+    path: Path
+    script: ColorScript
+    config: Config
+    shots: tuple[Shot, ...]
+    layers: tuple[Mapping[str, Any], ...] = ({},)
+
+    @classmethod
+    def open(
+        cls, source: Path, path: Path, layers: Sequence[Mapping[str, Any]] = ()
+    ) -> ScriptedFilm:
+        """Read a script and check that it is for the film.
+
+        Args:
+            source: The film.
+            path: The script.
+            layers: Settings of the config file, the environment and the flags; those of the script
+                lie over the first.
+
+        Raises:
+            GuidanceError: If the script is not as it should be, for another film, or has no shots.
+            ConfigError: If a setting is wrong.
+        """
+        script = read_script(path, functools.partial(load, Config))
+        check_source(script, path, source)
+        if not script.shots:
+            raise GuidanceError(
+                f"{path}: has no shots; write them with: vidcolor plan {source.name} ..."
+            )
+        below, *above = layers or ({},)
+        keys = film_settings(script, path.parent)
+        config = load(Config, functools.reduce(merge, above, merge(below, keys)), str(path))
+        if config.remember.across_shots:
+            raise ConfigError(
+                "remember.across_shots makes shots depend on those before; with a color script "
+                "the tracks in it say which objects are the same"
+            )
+        return cls(source, path, script, config, listed_shots(script), (below, *above))
+
+    def settings(self, shot: int) -> Config:
+        """Settings of one shot: the film's, and over them its own."""
+        return self._settings(overrides(self.script, shot, self.path.parent))
+
+    def _settings(self, keys: Mapping[str, Any]) -> Config:
+        below, *above = self.layers
+        return load(Config, functools.reduce(merge, above, merge(below, keys)), str(self.path))
+
+    def check(self, download: Download | None = None) -> None:
+        """See that networks and files are there, before anything is written.
+
+        Raises:
+            VidcolorError: If something is missing.
+        """
+        self._line(self.said(), download)
+
+    def _line(self, said: Said, download: Download | None) -> Pipeline:
+        return build_line(self.config, download=download, guidance=Guidance(tracks=said.tracks))
+
+    def said(self) -> Said:
+        """What a person said, in the script and the files that it and the settings name.
+
+        Raises:
+            GuidanceError: If a file is missing or not as it should be.
+        """
+        return read_said(self.config, self.script, self.path)
+
+    def keys(self) -> tuple[str, ...]:
+        """A word for each shot, which changes when anything changes that has a say in its color.
+
+        Raises:
+            GuidanceError: If a file that the script names cannot be read.
+            MediaError: If the film cannot be read.
+        """
+        mark, folder = film_mark(self.source), self.path.parent
+        return tuple(
+            shot_key(mark, shot, made_of(self.script, shot, folder, self._settings))
+            for shot in self.shots
+        )
+
+    def store(self, output: Path) -> SegmentStore:
+        """The finished shots of an output.
+
+        Raises:
+            MediaError: If the film cannot be read, or container, codec and film do not go together.
+        """
+        return open_store(self.source, output, self.config)
+
+    def render(
+        self, output: Path, progress: Progress | None = None, download: Download | None = None
+    ) -> Rendered:
+        """Color the shots that are not there as the script wants them, and join all.
+
+        Args:
+            output: Where the film goes, whole or not at all; finished shots are kept in
+                `OUTPUT.parts`.
+            progress: Told how many frames are finished, every batch; of 0 frames while the film is
+                read for hints and references.
+            download: Told of bytes done and total when weights are fetched.
+
+        Raises:
+            VidcolorError: If the film cannot be read, the output not be written, or something that
+                was said does not fit.
+        """
+        keys = self.keys()
+        with _Coloring(self, progress, download) as coloring:
+            return render_shots(
+                self.source,
+                output,
+                self.config,
+                self.shots,
+                keys,
+                coloring.color,
+                progress=progress,
+                expect=coloring.expect,
+            )
+
+    def make(
+        self,
+        output: Path,
+        places: Sequence[int],
+        *,
+        progress: Progress | None = None,
+        watch: Watch | None = None,
+        download: Download | None = None,
+    ) -> tuple[int, ...]:
+        """Color some shots, exactly as `render` would; it then finds them finished.
+
+        Of the film, only these shots are read, and those in which something was said about them.
+
+        Args:
+            output: The film to be; it is not written.
+            places: Numbers of the shots.
+            progress: As for `render`.
+            watch: Sees every batch as it passes.
+            download: As for `render`.
+
+        Returns:
+            Numbers of the shots that were not finished before.
+
+        Raises:
+            VidcolorError: As `render`.
+        """
+        keys = self.keys()
+        with _Coloring(self, progress, download, watch) as coloring:
+            return make_shots(
+                self.source,
+                output,
+                self.config,
+                self.shots,
+                keys,
+                coloring.color,
+                sorted(set(places)),
+                progress=progress,
+                expect=coloring.expect,
+            )
+
+    def extract(self, output: Path, place: int, to: Path) -> None:
+        """Write a finished shot as a film of its own: the packets that the output will have.
+
+        Args:
+            output: The film to be.
+            place: Number of the shot.
+            to: `.mkv`; replaced if it exists.
+
+        Raises:
+            MediaError: If the shot is not finished, or `to` cannot be written.
+        """
+        own = replace(self.config.output, overwrite=True)
+        whole = self.store(output)
+        store = SegmentStore(parts_folder(output), to, whole.info, own, self.config.compose)
+        store.join([self.keys()[place]], None)
+
+
+class _Coloring:
+    """Lines for the shots that are asked for, with what was said about them found out once."""
+
+    def __init__(
+        self,
+        film: ScriptedFilm,
+        progress: Progress | None,
+        download: Download | None,
+        watch: Watch | None = None,
+    ) -> None:
+        self._film, self._watch = film, watch
+        self._beat: Progress = _ignore if progress is None else lambda count: progress(0)
+        self._download = download
+        self._said = film.said()
+        self._stack = contextlib.ExitStack()
+        self._run: ColorRun | None = None
+
+    def __enter__(self) -> _Coloring:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+
+    def expect(self, places: Sequence[int]) -> None:
+        """These shots will be asked for."""
+        self._stack.close()
+        film, about = self._film, _About(self._film, self._said, frozenset(places))
+        line = film._line(self._said, self._download)
+        try:
+            guidance = self._find(about, line, from_beginning=False)
+        except MisplacedFrame as error:
+            _log.warning("%s (after seeking; read from the beginning instead)", error)
+            guidance = self._find(about, line, from_beginning=True)
+
+        @functools.lru_cache(maxsize=_LINES)
+        def line_for(own: Config) -> Pipeline:  # one for all runs with the same settings
+            return build_line(own, download=self._download, guidance=guidance)
+
+        def run_for(keys: Mapping[str, Any]) -> ColorRun:
+            own = film._settings(keys)
+            return color_run(line_for(own), own.cut)
+
+        self._run = planned_run(film.script, film.path.parent, run_for)
+
+    def _find(self, about: _About, line: Pipeline, from_beginning: bool) -> Guidance:
+        film = about.read(line, from_beginning)
+        found = find_guidance(film, about.said, self._film.config, self._beat)
+        return self._stack.enter_context(found)
+
+    def color(self, frames: Iterable[FrameBatch], shots: Sequence[Shot]) -> Iterator[Colored]:
+        """A run of shots, in color."""
+        assert self._run is not None, "expected before it is asked for"
+        for colored in self._run(frames, shots):
+            if self._watch is not None:
+                self._watch(colored)
+            yield colored
+
+
+class _About:
+    """What was said about some shots, and the shots that must be read to understand it.
+
+    Args:
+        film: The film.
+        said: All that was said.
+        places: Numbers of the shots that are to be colored.
+    """
+
+    def __init__(self, film: ScriptedFilm, said: Said, places: frozenset[int]) -> None:
+        script, every = film.script, frozenset(range(len(film.shots)))
+        entries = said.hints.entries
+        in_script = len(script.hints)
+        others = len(entries) - in_script  # those of a file come first and may lie anywhere
+        needed = set(places)
+        if others or said.hints.paintings:
+            needed |= every
+        kept = list(entries[:others])
+        for entry, hint in zip(entries[others:], script.hints, strict=True):
+            if shots_of_hint(script, hint) & places:
+                kept.append(entry)
+                needed |= _shots_of(script, hint.moment, hint.object) or every
+        for reference in said.references:
+            if reference.entry.moment is not None:
+                needed |= _shots_of(script, reference.entry.moment, None) or every
+        self.said = replace(
+            said,
+            hints=FilmHints(tuple(kept), said.hints.paintings),
+            silent=said.silent | (every - places),
+        )
+        self._film = film
+        self._places = tuple(sorted(needed & every))
+
+    def read(self, line: Pipeline, from_beginning: bool) -> Film:
+        """The film as the passes that look for colors have to read it."""
+        film = self._film
+        shots = [film.shots[place] for place in self._places]
+
+        @contextlib.contextmanager
+        def frames() -> Iterator[Iterable[FrameBatch]]:
+            batches = self._batches(from_beginning)
+            try:
+                yield batches
+            finally:
+                batches.close()
+
+        return Film(
+            frames,
+            dataclasses.replace(line, cut=ListedShots(film.config.cut, shots)),
+            begin=film.shots[0].pts,
+            count=film.shots[-1].end + 1,
+        )
+
+    def _batches(self, from_beginning: bool) -> Generator[FrameBatch]:
+        film = self._film
+        info = None
+        for run in runs(self._places):
+            part = film_part(film.shots, run, from_beginning)
+            with VideoReader(film.source, film.config.input, part) as reader:
+                info = info or reader.info
+                for batch in prefetch(reader, _AHEAD):
+                    yield replace(batch, info=info)
+
+
+def _shots_of(script: ColorScript, moment: Any, track: int | None) -> set[int]:
+    """Where something lies that was said; empty if the script does not tell."""
+    if track is not None:
+        return {track // TRACKS_OF_A_SHOT}
+    place = None if moment is None else script.shot_at(moment)
+    return set() if place is None else {place}
+
+
+def _ignore(count: int) -> None:
+    pass
