@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from vidcolor.errors import ConfigError, GuidanceError, WeightsError
 from vidcolor.records import ColorSpec, Detected, Detections, FrameBatch, Tracked, Tracks, VideoInfo
-from vidcolor.stages import detect_torchvision
+from vidcolor.stages import detect, detect_torchvision
 from vidcolor.stages.boxes_file import BoxesFile, boxes_line
 from vidcolor.stages.detect import COCO_NAMES, DetectConfig, NoDetector, look, make_detector
 from vidcolor.stages.detect_motion import MotionDetector
@@ -222,19 +222,28 @@ def test_half_precision_stays_in_the_backbone(
 def test_auto_takes_motion_without_weights_and_says_why(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
+    asked = []
+
     def nothing(*_: object, **__: object) -> None:
         raise WeightsError("no network here")
 
+    def fetch(name: str, **__: object) -> None:
+        asked.append(name)
+        nothing()
+
+    monkeypatch.setattr(detect, "_silent", {})
     monkeypatch.setattr(detect_torchvision, "find", nothing)
-    monkeypatch.setattr(detect_torchvision, "fetch", nothing)
+    monkeypatch.setattr(detect_torchvision, "fetch", fetch)
     with caplog.at_level(logging.INFO):
         assert isinstance(make_detector(DetectConfig(), CPU), MotionDetector)
     (line,) = caplog.messages
     assert "motion" in line
     assert "no network here" in line
     assert isinstance(make_detector(DetectConfig(), CPU, still=True), NoDetector)
+    assert len(asked) == 1  # who does not answer is not asked again at once
     with pytest.raises(WeightsError, match="no network here"):
         make_detector(DetectConfig(detector="torchvision"), CPU)
+    assert len(asked) == 2  # but for whoever insists
 
 
 @pytest.mark.parametrize(

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+import math
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
 
 from vidcolor.errors import ConfigError, WeightsError
+from vidcolor.models.weights import installed
 from vidcolor.records import Detected, Detections, FrameBatch
 from vidcolor.stages.base import Detect
 from vidcolor.stages.boxes_file import BoxesFile, boxes_line
@@ -50,6 +53,8 @@ COCO_NAMES = (
 _GPU_MODEL = "maskrcnn_resnet50_fpn_v2"
 _CPU_MODEL = "fasterrcnn_mobilenet_v3_large_320_fpn"
 _CPU_EVERY = 4
+_ASK_AGAIN_S = 600.0
+_silent: dict[str, tuple[float, str]] = {}  # weights that could not be had: when, and why
 _KINDS = ("auto", "torchvision", "detectron2", "motion", "none")
 
 
@@ -227,8 +232,10 @@ def _best(
             return detector
     name = _model(config, device)
     try:
+        _ask_once(name)
         detector = _torchvision(config, device, dtype, progress)
     except (ConfigError, WeightsError) as error:
+        _silent[name] = time.monotonic(), str(error)
         reason += str(error)
     else:
         _log.info("detector: torchvision %s, on %s", name, device)
@@ -238,6 +245,17 @@ def _best(
         return NoDetector()
     _log.info("detector: motion, because torchvision cannot be used (%s)", reason)
     return _motion(config)
+
+
+def _ask_once(name: str) -> None:
+    """Do not ask again for what could not be had a while ago; an answer may take long to fail.
+
+    Raises:
+        WeightsError: With the words of the last time, if weights are still not here.
+    """
+    when, words = _silent.get(name, (-math.inf, ""))
+    if time.monotonic() - when < _ASK_AGAIN_S and name not in installed():
+        raise WeightsError(words)
 
 
 def _model(config: DetectConfig, device: torch.device) -> str:
