@@ -1,5 +1,7 @@
+import functools
 from dataclasses import replace
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -67,6 +69,16 @@ def test_shots_of_a_film(film, tmp_path):
     assert script.settings == {"stabilize": {"tau": 4.0}}
     assert script.tracks == ()
     check_source(script, path, film)
+
+
+def test_a_grade_is_kept_where_a_script_has_it(film, tmp_path):
+    path = tmp_path / "film.vidcolor"
+    words = ("--no-tracks", "--quiet", "--grade.saturation", "0.5", "--grade.lut", "look.cube")
+    assert _run(film, path, *words) == 0
+    script = read_script(path, functools.partial(load, Config))
+    assert script.grade.saturation == 0.5
+    assert script.grade.lut == str(Path("look.cube").absolute())
+    assert script.settings == {}
 
 
 def test_a_script_is_not_written_over(film, tmp_path, monkeypatch):

@@ -17,6 +17,7 @@ from vidcolor.build import (
     colorizers,
     load_describer,
 )
+from vidcolor.color.grade import GradeConfig
 from vidcolor.config import Config
 from vidcolor.guidance.script.entries import ColorScript
 from vidcolor.guidance.script.key import content_mark, overrides, shot_key
@@ -75,9 +76,12 @@ def plan_film(
             found = ()
             for _ in log(FindShots(replace(config.cut, held=False))(frames)):
                 pass
-    settings: dict[str, Any] = to_data(config)
+    settings: dict[str, Any] = to_data(replace(config, grade=GradeConfig()))
     settings = {key: value for key, value in settings.items() if key not in _OF_THE_RUN}
-    return first_script(source, log, found, settings)
+    grade = config.grade
+    if grade.lut is not None:  # paths of a script begin in its folder, which is not known yet
+        grade = replace(grade, lut=str(Path(grade.lut).expanduser().absolute()))
+    return replace(first_script(source, log, found, settings), grade=grade)
 
 
 def _tracks(

@@ -2,6 +2,7 @@ import tomllib
 from dataclasses import dataclass, field
 
 import numpy as np
+import pytest
 
 from vidcolor.guidance.script.text import to_data, to_text
 
@@ -79,3 +80,8 @@ def test_notes_of_several_lines_stay_readable():
     text = to_text({"note": note})
     assert text.splitlines()[1] == 'He said \\"blue\\".'
     assert tomllib.loads(text) == {"note": note}
+
+
+@pytest.mark.parametrize("text", ["C:\\new\nsecond", "\\\n", 'a"""b\nc', "\n\n", "tab\t\nnul\x01"])
+def test_lines_and_backslashes_come_back(text):
+    assert tomllib.loads(to_text({"note": text})) == {"note": text}

@@ -24,14 +24,16 @@ from vidcolor.guidance.script.lines import KeyPath, key_lines, nearest_line
 from vidcolor.guidance.script.text import to_data, to_text
 from vidcolor.schema import load
 
-__all__ = ["check_source", "read_script", "script_text"]
+__all__ = ["FILM_TABLES", "check_source", "read_script", "script_text"]
 
 Check = Callable[[Mapping[str, Any]], object]
 
-_FILM_TABLES = (
+FILM_TABLES = (
     "device", "precision", "input", "cut", "output", "compose", "grade", "guidance", "hints",
     "references",
 )  # fmt: skip
+"""Tables of the config that no shot can have of its own."""
+
 _HEAD = """\
 # Color script of vidcolor; every key is explained in docs/color-script.md. Programs that write this
 # file again do not keep comments: use `note` for what is to stay.
@@ -241,7 +243,7 @@ class _Reader:
             self.fail(("settings", "grade"), "the grade of the film is [grade]")
         for i, shot in enumerate(script.shots):
             for name in shot.settings:
-                if name in _FILM_TABLES:
+                if name in FILM_TABLES:
                     place = "[shots.grade]" if name == "grade" else "[settings]"
                     self.fail(
                         ("shots", i, "settings", name),

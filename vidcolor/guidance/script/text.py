@@ -101,7 +101,7 @@ def _string(text: str) -> str:
 def _literal(value: Any, before: int) -> str:
     """A value; `before` characters stand before it in the line."""
     if isinstance(value, str) and "\n" in value:
-        return '"""\n' + _string(value)[1:-1].replace("\\n", "\n") + '"""'
+        return '"""\n' + "\n".join(_string(line)[1:-1] for line in value.split("\n")) + '"""'
     line = _inline(value)
     if not isinstance(value, list) or (not _is_tables(value) and before + len(line) <= _COLUMNS):
         return line
