@@ -17,7 +17,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from vidcolor.cli import evaluate, export, holes, plan, restore, tracks, training, weights
+from vidcolor.cli import (
+    evaluate,
+    export,
+    holes,
+    plan,
+    preview,
+    restore,
+    tracks,
+    training,
+    weights,
+)
+from vidcolor.cli.color_flags import add_color_flags
 from vidcolor.cli.evaluate_sets import joined
 from vidcolor.cli.line import EVERY_KEY, add_line_flags, line_config, line_layers
 from vidcolor.cli.terminal import Bar, Parser, Stop, Usage, clock, downloading, refuse
@@ -54,30 +65,7 @@ def _parser() -> Parser:
     color.add_argument("input", type=Path, help="a video, a picture, or a folder of pictures")
     color.add_argument("output", type=Path, help="the same in color: .mkv, .mp4, .mov, .png, ...")
     add_line_flags(color)
-    color.add_argument("--restore", action="store_true", help="heal damage first, see restore")
-    restore.add_repair_flags(color)
-    color.add_argument("--colorizer", help="network; default: quarternet")
-    color.add_argument("--weights", help="name of known ones, a file, or recipe; default: starter")
-    color.add_argument(
-        "--render-factor", help="size of the network's picture in 16 pixels, as in DeOldify"
-    )
-    color.add_argument(
-        "--cadence", help="the network looks: auto, every (frame), or every N frames"
-    )
-    color.add_argument("--hints", help="HINTS.json, or a folder of painted frames NNNN.png")
-    color.add_argument(
-        "--reference",
-        nargs="+",
-        metavar="PICTURE",
-        help="colored pictures of the scene, or frames of the film (frame_000120.png)",
-    )
-    color.add_argument(
-        "--style",
-        metavar="PICTURE",
-        help="season, time of day and mood of this one (networks that see the whole: iizuka16)",
-    )
-    color.add_argument("--tracks", help="TRACKS.json by `vidcolor tracks`, edited")
-    color.add_argument("--plan", type=Path, help="film.vidcolor by `vidcolor plan`, edited")
+    add_color_flags(color)
     color.add_argument("--codec", help="h264 (default), h265, av1, prores, ffv1 (lossless)")
     color.add_argument("--crf", help="quality of the encoder, lower is better")
     color.add_argument("--preset", help="speed of the encoder, in its own words")
@@ -104,7 +92,7 @@ def _parser() -> Parser:
     add_line_flags(shots)
     shots.add_argument("--overwrite", action="store_true", help="replace SHOTS.json")
 
-    for command in (restore, weights, export, tracks, plan, evaluate, holes):
+    for command in (preview, restore, weights, export, tracks, plan, evaluate, holes):
         command.add_command(add)
     training.add_commands(add)
 

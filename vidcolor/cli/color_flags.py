@@ -1,0 +1,38 @@
+"""Flags of commands that color: which networks, and what a person says about the color."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from vidcolor.cli.restore import add_repair_flags
+from vidcolor.cli.terminal import Parser
+
+__all__ = ["add_color_flags"]
+
+
+def add_color_flags(parser: Parser) -> None:
+    """Flags for `colorize` and for looks at what it would do."""
+    parser.add_argument("--restore", action="store_true", help="heal damage first, see restore")
+    add_repair_flags(parser)
+    parser.add_argument("--colorizer", help="network; default: quarternet")
+    parser.add_argument("--weights", help="name of known ones, a file, or recipe; default: starter")
+    parser.add_argument(
+        "--render-factor", help="size of the network's picture in 16 pixels, as in DeOldify"
+    )
+    parser.add_argument(
+        "--cadence", help="the network looks: auto, every (frame), or every N frames"
+    )
+    parser.add_argument("--hints", help="HINTS.json, or a folder of painted frames NNNN.png")
+    parser.add_argument(
+        "--reference",
+        nargs="+",
+        metavar="PICTURE",
+        help="colored pictures of the scene, or frames of the film (frame_000120.png)",
+    )
+    parser.add_argument(
+        "--style",
+        metavar="PICTURE",
+        help="season, time of day and mood of this one (networks that see the whole: iizuka16)",
+    )
+    parser.add_argument("--tracks", help="TRACKS.json by `vidcolor tracks`, edited")
+    parser.add_argument("--plan", type=Path, help="film.vidcolor by `vidcolor plan`, edited")

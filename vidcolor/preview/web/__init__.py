@@ -1,0 +1,1 @@
+"""The page: a local server that shows films and edits their color scripts."""

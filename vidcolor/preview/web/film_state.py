@@ -1,0 +1,162 @@
+"""What the page is told of a film as it is now."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+from vidcolor.errors import VidcolorError
+from vidcolor.guidance.script.entries import ColorScript
+from vidcolor.guidance.script.text import to_data
+from vidcolor.ops.boxes import Upright
+from vidcolor.preview.web import statement
+from vidcolor.preview.web.controls import chosen, effective
+from vidcolor.preview.web.desk import Desk
+from vidcolor.preview.web.jobs import Jobs
+from vidcolor.preview.web.library import FilmEntry
+from vidcolor.preview.web.opening import Opened
+from vidcolor.preview.web.output import Output
+from vidcolor.preview.web.planned import Planned
+from vidcolor.preview.web.shot_frames import NotMade, Times, before_name
+from vidcolor.scripted import ScriptedFilm
+
+__all__ = ["FilmState"]
+
+
+class FilmState:
+    """Reads all that belongs to a film, and changes nothing but which views were shown last.
+
+    Args:
+        entry: The film.
+        desk: Its script.
+        planned: What the script makes of it.
+        opened: What is made of its pictures.
+        output: The colored film.
+        jobs: What runs.
+    """
+
+    def __init__(
+        self,
+        entry: FilmEntry,
+        desk: Desk,
+        planned: Planned,
+        opened: Opened,
+        output: Output,
+        jobs: Jobs,
+    ) -> None:
+        self._entry, self._desk, self._planned = entry, desk, planned
+        self._opened, self._output, self._jobs = opened, output, jobs
+        self._shown: dict[str, str] = {}  # by `before_name`: the key last ready
+
+    def was_shown(self, film: ScriptedFilm, shot: int, key: str) -> None:
+        """Views of a shot are there; they are shown until newer ones come."""
+        self._shown[before_name(film, shot)] = key
+
+    def key(self, film: ScriptedFilm, shot: int) -> str:
+        """The key of the newest views that there are of a shot, else its own.
+
+        Raises:
+            NotMade: If keys are not known yet.
+        """
+        keys = self._planned.keys()
+        if keys is None:
+            problem = self._planned.problem
+            raise NotMade(problem or "the film is being read for the first time; wait a moment")
+        now, views = keys[shot], self._opened.views
+        before = self._shown.get(before_name(film, shot))
+        return before if before and not views.has(now) and not views.made(now) else now
+
+    def data(self) -> dict[str, Any]:
+        """All of it, as JSON."""
+        frames, script = self._opened.frames, self._desk.script
+        height, width = Upright(frames.info).size
+        jobs = [job for job in self._jobs.list(self._entry.id) if job.lane != "idle"]
+        said = self._unsaid() if script is None else self._said(script)
+        return {
+            "id": self._entry.id,
+            "name": self._entry.name,
+            "ready": script is not None,
+            "revision": self._desk.revision,
+            "can_undo": self._desk.can_undo,
+            "can_redo": self._desk.can_redo,
+            "width": width,
+            "height": height,
+            "seconds": None if frames.seconds is None else float(frames.seconds),
+            "rate": float(frames.info.rate),
+            "has_color": self._opened.has_color,
+            "script_name": self._entry.script.name,
+            **said,
+            "jobs": [job.data() for job in jobs],
+            "problem": self._planned.problem,
+        }
+
+    def _unsaid(self) -> dict[str, Any]:
+        """While exact shots are looked for."""
+        frames, found = self._opened.frames, tuple(self._opened.sketch)
+        return {
+            "shots": statement.rough_shots(found, frames.info, frames.first_pts, frames.seconds),
+            "settings": {},
+            "grade": {},
+            "effective": effective(self._opened.config()),
+            "hints": [],
+            "references": [],
+            "tracks": [],
+            "output": self._output.data(None, None),
+        }
+
+    def _said(self, script: ColorScript) -> dict[str, Any]:
+        frames, views = self._opened.frames, self._opened.views
+        try:
+            film: ScriptedFilm | None = self._planned.film()
+        except VidcolorError as error:
+            self._planned.problem, film = str(error), None
+        keys = None if film is None else self._planned.keys()
+        clock = statement.Clock(script, frames.info, frames.first_pts, self._times)
+        shots = statement.shots(clock)
+        live = {
+            job.shot
+            for job in self._jobs.list(self._entry.id)
+            if job.kind == "preview" and not job.over
+        }
+        for number, row in enumerate(shots):
+            key = None if keys is None else keys[number]
+            row.update(self._made(film, number, key, number in live))
+        found = {number: views.tracks(key) for number, key in enumerate(keys or ())}
+        return {
+            "shots": shots,
+            "settings": chosen(script.settings),
+            "grade": to_data(script.grade),
+            "effective": effective(self._opened.config() if film is None else film.config),
+            "hints": statement.hints(clock),
+            "references": statement.references(clock),
+            "tracks": statement.tracks(clock, found),
+            "output": self._output.data(film, keys),
+        }
+
+    def _made(
+        self, film: ScriptedFilm | None, shot: int, key: str | None, is_live: bool
+    ) -> dict[str, Any]:
+        """What there is to look at of a shot."""
+        views = self._opened.views
+        state, made, shown = "none", 0, None
+        old = None if film is None else self._shown.get(before_name(film, shot))
+        if old is not None and views.has(old):
+            state, shown = "stale", old
+        if key is not None and views.has(key):
+            state, shown = "ready", key
+            if film is not None:
+                self.was_shown(film, shot, key)
+        elif is_live:
+            made = 0 if key is None else views.made(key)
+            state, shown = "making", key if made else shown
+        return {"state": state, "key": key, "shown_key": shown, "made": made}
+
+    def _times(self, shot: int) -> Times | None:
+        film = self._planned.now()
+        if film is None:
+            return None
+        name = before_name(film, shot)
+        if self._opened.views.has(name):
+            with suppress(NotMade):
+                return self._opened.views.times(name)
+        return None

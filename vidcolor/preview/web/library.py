@@ -1,0 +1,381 @@
+"""The films that may be opened, and no other file: those that the user named, and uploads.
+
+A browser knows films by a word that is made of their path; it never sends a path. Every upload
+lies in a folder of its own, with all that is made of it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import secrets
+import shutil
+import threading
+import time
+import tomllib
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from vidcolor.errors import GuidanceError, MediaError
+from vidcolor.io.image import is_image
+from vidcolor.io.source import open_source, reason
+from vidcolor.io.video import VideoReader
+from vidcolor.preview.web.names import numbered, safe_name
+from vidcolor.preview.web.reference_pictures import store_picture
+
+__all__ = ["VIDEO_EXTENSIONS", "FilmEntry", "Library"]
+
+VIDEO_EXTENSIONS = (
+    ".mkv", ".mp4", ".mov", ".m4v", ".webm", ".avi", ".mpg", ".mpeg", ".vob", ".ts", ".m2ts",
+    ".mts", ".wmv", ".flv", ".ogv", ".mxf", ".3gp", ".dv", ".nut", ".y4m",
+)  # fmt: skip
+"""File name extensions by which videos in a folder are known."""
+
+SCRIPT_EXTENSION = ".vidcolor"
+
+# containers that hold all of a film themselves: others (playlists) name further files, which
+# whoever sends them must not see
+_WHOLE_FORMATS = {
+    "matroska,webm": ".mkv",
+    "mov,mp4,m4a,3gp,3g2,mj2": ".mp4",
+    "avi": ".avi",
+    "mpeg": ".mpg",
+    "mpegts": ".ts",
+    "mpegvideo": ".mpg",
+    "asf": ".wmv",
+    "flv": ".flv",
+    "live_flv": ".flv",
+    "ogg": ".ogv",
+    "mxf": ".mxf",
+    "dv": ".dv",
+    "nut": ".nut",
+    "yuv4mpegpipe": ".y4m",
+    "h264": ".mkv",
+    "hevc": ".mkv",
+    "m4v": ".m4v",
+}
+_HEAD_BYTES = 1024
+_PLAIN_HEADS = (b"YUV4MPEG2",)  # of films that begin as text does
+_ID_DIGITS = 16
+_PARTIAL = ".upload-"
+_ABANDONED_S = 24 * 3600.0
+
+
+@dataclass(frozen=True, slots=True)
+class FilmEntry:
+    """A film that may be opened.
+
+    Attributes:
+        id: 16 hexadecimal digits of its path: the same as long as it lies where it lies.
+        name: For people.
+        path: Its file.
+        script: The file of its color script, which may not be there yet.
+        uploaded: Whether a browser sent it.
+    """
+
+    id: str
+    name: str
+    path: Path
+    script: Path
+    uploaded: bool = False
+
+
+class Library:
+    """Films that the user named, and those that browsers send. Thread-safe.
+
+    Args:
+        films: Files, and folders whose videos are meant; folders are looked through anew each
+            time, but not the folders in them.
+        folder: Where uploads go; made with the first one.
+        upload_limit: Bytes that one may have.
+
+    Raises:
+        MediaError: If one of the films is not there, or a folder cannot be listed.
+    """
+
+    def __init__(self, films: Sequence[Path], folder: Path, upload_limit: int) -> None:
+        self.folder, self.upload_limit = Path(folder), upload_limit
+        self._named = tuple(Path(film).absolute() for film in films)
+        self._known: dict[str, FilmEntry] = {}
+        self._lock = threading.Lock()
+        for path in self._named:
+            if path.is_dir():
+                _videos(path)
+            elif not path.exists():
+                raise MediaError(f"{path}: no such file")
+            elif not path.is_file():
+                raise MediaError(f"{path}: is no file; name a video or a folder of videos")
+        self._sweep()
+
+    def films(self) -> tuple[FilmEntry, ...]:
+        """All films that are there now: those that were named in their order, then uploads."""
+        entries: dict[str, FilmEntry] = {}
+        for path in self._named:
+            for film in _listed(path):
+                entry = _entry(film)
+                entries.setdefault(entry.id, entry)
+        for entry in self._uploads():
+            entries.setdefault(entry.id, entry)
+        found = _told_apart(tuple(entries.values()))
+        with self._lock:
+            self._known.update((entry.id, entry) for entry in found)
+        return found
+
+    def find(self, name: str) -> FilmEntry:
+        """A film by its id.
+
+        Raises:
+            GuidanceError: If there is none, or it is not there any more.
+        """
+        with self._lock:
+            entry = self._known.get(name)
+        if entry is None:
+            self.films()
+            with self._lock:
+                entry = self._known.get(name)
+        if entry is None:
+            raise GuidanceError("there is no such film; choose one from the list of films")
+        if not entry.path.is_file():
+            raise GuidanceError(
+                f"{entry.name} is not there any more: it was moved or removed; put it back, or "
+                "choose another film"
+            )
+        return entry
+
+    # -- uploads ---------------------------------------------------------------------------------
+
+    def receive(self, name: str, chunks: Iterable[bytes]) -> FilmEntry:
+        """Take a film that comes in pieces: whole or not at all.
+
+        Args:
+            name: As the browser calls it; any text. A second one of that name gets a number.
+            chunks: Its bytes; whatever they raise goes on, and nothing is left.
+
+        Raises:
+            MediaError: If it is too large, no film, or the disk fails.
+        """
+        shown = safe_name(name, "film")
+        if is_image(shown):
+            raise MediaError(
+                f"{shown}: is a picture, not a film; add it to a film as a reference picture"
+            )
+        partial = self._partial(shown)
+        try:
+            self._write(partial, shown, chunks)
+            suffix = _check_film(partial, shown)
+            if Path(shown).suffix not in VIDEO_EXTENSIONS:
+                shown += suffix
+            path = self._land(partial, shown)
+        except OSError as error:
+            if isinstance(error, MediaError):
+                raise
+            raise MediaError(
+                f"{shown}: cannot be kept ({reason(error)}); make room, or name the film when you "
+                "start vidcolor"
+            ) from error
+        finally:
+            partial.unlink(missing_ok=True)
+        entry = replace(_entry(path), uploaded=True)
+        with self._lock:
+            self._known[entry.id] = entry
+        return entry
+
+    def _partial(self, shown: str) -> Path:
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise MediaError(
+                f"{shown}: cannot be kept, {self.folder} cannot be made ({reason(error)})"
+            ) from error
+        return self.folder / f"{_PARTIAL}{secrets.token_hex(8)}"
+
+    def _write(self, partial: Path, shown: str, chunks: Iterable[bytes]) -> None:
+        """Write what comes, and stop where it is too much or plainly no film."""
+        written, head = 0, b""
+        with partial.open("xb") as file:
+            for chunk in chunks:
+                written += len(chunk)
+                if written > self.upload_limit:
+                    raise MediaError(
+                        f"{shown}: is larger than {_size(self.upload_limit)}, which is what may be "
+                        "sent; name the film when you start vidcolor instead"
+                    )
+                head += chunk[: _HEAD_BYTES - len(head)] if len(head) < _HEAD_BYTES else b""
+                file.write(chunk)
+            if not written:
+                raise MediaError(f"{shown}: is empty")
+            if _is_text(head):
+                raise MediaError(f"{shown}: is a text, not a film")
+            file.flush()
+            os.fsync(file.fileno())
+
+    def _land(self, partial: Path, shown: str) -> Path:
+        for name in numbered(shown):
+            home = self.folder / name
+            try:
+                home.mkdir()
+            except FileExistsError:
+                continue
+            try:
+                return partial.rename(home / name)
+            except BaseException:
+                shutil.rmtree(home, ignore_errors=True)
+                raise
+        raise AssertionError("numbers do not end")
+
+    def _uploads(self) -> Iterator[FilmEntry]:
+        try:
+            homes = sorted(self.folder.iterdir(), key=_natural)
+        except OSError:
+            return
+        for home in homes:
+            film = home / home.name
+            plain = not home.name.startswith(".") and not home.is_symlink() and home.is_dir()
+            if plain and not film.is_symlink() and film.is_file():
+                yield replace(_entry(film), uploaded=True)
+
+    def _sweep(self) -> None:
+        """Remove what a run that was killed has left; another one may still be receiving."""
+        try:
+            left = [path for path in self.folder.iterdir() if path.name.startswith(_PARTIAL)]
+            for path in left:
+                if time.time() - path.lstat().st_mtime > _ABANDONED_S:
+                    path.unlink(missing_ok=True)
+        except OSError:
+            return
+
+    def receive_picture(self, film: str, name: str, data: bytes) -> str:
+        """Take a reference picture, into `STEM.references` beside the script of a film.
+
+        Args:
+            film: Id of the film.
+            name: As the browser calls the picture; any text.
+            data: PNG, JPEG or TIFF.
+
+        Returns:
+            Where it lies, as the script names it: seen from the script's folder.
+
+        Raises:
+            GuidanceError: If there is no such film, or it is no picture, too large, or gray.
+            MediaError: If it cannot be kept.
+        """
+        script = self.find(film).script
+        return store_picture(script.with_suffix(".references"), name, data)
+
+
+def _entry(path: Path) -> FilmEntry:
+    path = path.absolute()
+    name = path.name.encode(errors="replace").decode()
+    resolved = os.fsencode(os.path.realpath(path))
+    return FilmEntry(
+        hashlib.sha256(resolved).hexdigest()[:_ID_DIGITS], name, path, _script_of(path)
+    )
+
+
+def _script_of(film: Path) -> Path:
+    """`STEM.vidcolor`; where another film of that stem lies beside it and has that, the full name.
+
+    The script says for which of them it is.
+    """
+    plain = film.with_suffix(SCRIPT_EXTENSION)
+    own = film.with_name(film.name + SCRIPT_EXTENSION)
+    if own.exists():
+        return own
+    try:
+        name = tomllib.loads(plain.read_text("utf-8-sig"))["source"]["name"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return plain
+    other = isinstance(name, str) and name != film.name and Path(name).stem == film.stem
+    return own if other and film.with_name(Path(name).name).is_file() else plain
+
+
+def _told_apart(entries: tuple[FilmEntry, ...]) -> tuple[FilmEntry, ...]:
+    """Films of one name in several folders are called by their folder, too."""
+    names = [entry.name for entry in entries]
+    return tuple(
+        replace(entry, name=f"{entry.path.parent.name}/{entry.name}")
+        if names.count(entry.name) > 1
+        else entry
+        for entry in entries
+    )
+
+
+def _listed(path: Path) -> list[Path]:
+    """A film, or the videos of a folder; nothing if it has gone."""
+    if path.is_file():
+        return [path]
+    try:
+        return _videos(path) if path.is_dir() else []
+    except MediaError:
+        return []
+
+
+def _videos(folder: Path) -> list[Path]:
+    """Videos directly in a folder, in natural order; hidden files are left out.
+
+    Raises:
+        MediaError: If it cannot be listed.
+    """
+    try:
+        found = [
+            path
+            for path in folder.iterdir()
+            if path.suffix.lower() in VIDEO_EXTENSIONS
+            and not path.name.startswith(".")
+            and path.is_file()
+        ]
+    except OSError as error:
+        raise MediaError(f"{folder}: cannot be listed ({reason(error)})") from error
+    return sorted(found, key=_natural)
+
+
+def _natural(path: Path) -> tuple[list[tuple[int, int, str]], str]:
+    """For sorting 2 before 10."""
+    parts = re.split(r"([0-9]+)", path.name.casefold())
+    ranks = [(1, 0, part) if i % 2 == 0 else (0, int(part), "") for i, part in enumerate(parts)]
+    return ranks, path.name
+
+
+def _is_text(head: bytes) -> bool:
+    """Whether a file begins as a text does; playlists do, which name other files."""
+    if head.startswith(_PLAIN_HEADS) or b"\0" in head:
+        return False
+    try:
+        head.decode("utf-8")
+    except UnicodeDecodeError as error:
+        return error.start > len(head) - 4 and len(head) == _HEAD_BYTES
+    return True
+
+
+def _check_film(path: Path, shown: str) -> str:
+    """See that a file is a film that can be read.
+
+    Returns:
+        The extension of such files.
+
+    Raises:
+        MediaError: If it is none; the message has the name that the person knows.
+    """
+    container: Any = None
+    try:
+        container, _ = open_source(path)
+        suffix = _WHOLE_FORMATS.get(container.format.name)
+        if suffix is None:
+            raise MediaError(
+                f"{path}: is {container.format.long_name}, which cannot be sent; put the film into "
+                "an mkv or mp4 file"
+            )
+        with VideoReader(path):
+            return suffix
+    except MediaError as error:
+        raise MediaError(str(error).replace(str(path), shown)) from None
+    finally:
+        if container is not None:
+            container.close()
+
+
+def _size(count: int) -> str:
+    return f"{count / 2**30:.3g} GB" if count >= 2**30 else f"{count / 2**20:.3g} MB"
