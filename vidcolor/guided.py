@@ -153,7 +153,7 @@ def find_guidance(
         raise ConfigError(
             "remember.enabled is off, and nothing else gives objects the color that somebody said"
         )
-    if said.passes:
+    if said.passes and film.count is None:
         times = "once" if said.passes == 1 else f"{said.passes} times"
         _log.info("reading the film %s first, for hints and references", times)
     look = _look(film, progress) if said.timed else None

@@ -224,6 +224,27 @@ class ScriptedFilm:
                 expect=coloring.expect,
             )
 
+    @contextlib.contextmanager
+    def color(
+        self,
+        places: Sequence[int],
+        progress: Progress | None = None,
+        download: Download | None = None,
+    ) -> Iterator[ColorRun]:
+        """Lines for some shots, with what was said about them found out.
+
+        Args:
+            places: Numbers of the shots that will be asked for, rising.
+            progress: Told of 0 frames while the film is read for hints and references.
+            download: As for `render`.
+
+        Raises:
+            VidcolorError: As `render`.
+        """
+        with _Coloring(self, progress, download) as coloring:
+            coloring.expect(places)
+            yield coloring.color
+
     def extract(self, output: Path, place: int, to: Path) -> None:
         """Write a finished shot as a film of its own: the packets that the output will have.
 
