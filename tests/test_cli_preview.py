@@ -15,7 +15,7 @@ from vidcolor import cli
 from vidcolor.models.registry import create_model
 from vidcolor.models.weights import save_weights
 from vidcolor.preview import sheet
-from vidcolor.preview.web import serve as server
+from vidcolor.preview.web.server import serve as server
 
 
 @pytest.fixture(scope="module")

@@ -124,7 +124,7 @@ def test_a_failure_leaves_what_is_done_and_no_sheet(path, tmp_path):
 
 
 def test_many_shots_go_on_pages(path, tmp_path, monkeypatch):
-    monkeypatch.setattr(page, "PAGE_PX", 500)
+    monkeypatch.setattr(sheet_page, "PAGE_PX", 500)
     out = tmp_path / "sheet.png"
     grid = Grid.fitting(("before", "after"), (96, 160), SHOTS, 1, 1920)
     assert grid.rows == 2

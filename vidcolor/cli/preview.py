@@ -176,7 +176,7 @@ def _serve(args: argparse.Namespace, layers: Sequence[Mapping[str, Any]]) -> int
         if not args.upload_limit > 0:
             raise Usage(f"--upload-limit must be more than 0 GB, not {args.upload_limit}")
         options["upload_limit"] = round(args.upload_limit * _GIB)
-    from vidcolor.preview.web.serve import serve
+    from vidcolor.preview.web.server.serve import serve
 
     return serve(
         args.input,

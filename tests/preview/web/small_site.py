@@ -12,9 +12,9 @@ from urllib.parse import urlsplit
 
 from vidcolor.errors import GuidanceError, MediaError
 from vidcolor.preview.web.jobs import Jobs
-from vidcolor.preview.web.serve import Server
-from vidcolor.preview.web.shots import NotMade
-from vidcolor.preview.web.site import Limits, Site
+from vidcolor.preview.web.server.serve import Server
+from vidcolor.preview.web.server.site import Limits, Site
+from vidcolor.preview.web.shots.views import NotMade
 
 JPEG = b"\xff\xd8\xff\xe0 the picture of "
 CLIP = bytes(range(256)) * 40

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from vidcolor import cli
-from vidcolor.preview.web.serve import Server, open_site
+from vidcolor.preview.web.server.serve import Server, open_site
 
 SIZE = (120, 192)
 FRAMES = 14  # of each shot

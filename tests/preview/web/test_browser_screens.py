@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
-from vidcolor.preview.web.serve import Server, open_site
+from vidcolor.preview.web.server.serve import Server, open_site
 
 EXAMPLE = Path(__file__).resolve().parents[3] / "examples" / "example.mp4"
 LAYERS = ({}, {"device": "cpu", "detect": {"detector": "motion"}})

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from small_site import CLIP, JPEG, SmallFilm, next_event, small_server
 
 from vidcolor.errors import ConfigError, MediaError
-from vidcolor.preview.web import bodies
-from vidcolor.preview.web.answers import disposition, plain, sentence
-from vidcolor.preview.web.page_files import page_files
+from vidcolor.preview.web.server import bodies
+from vidcolor.preview.web.server.answers import disposition, plain, sentence
+from vidcolor.preview.web.server.page_files import page_files
 
 
 @pytest.fixture(scope="module")

@@ -6,7 +6,7 @@ import time
 import pytest
 
 from vidcolor.errors import MediaError
-from vidcolor.preview.web.cache import ViewCache
+from vidcolor.preview.web.shots.cache import ViewCache
 
 FILM = "0f" * 16
 

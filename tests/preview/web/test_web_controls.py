@@ -11,8 +11,7 @@ from vidcolor.color.grade import GradeConfig
 from vidcolor.config import Config
 from vidcolor.errors import GuidanceError
 from vidcolor.guidance.script.entries import ColorScript, ShotEntry, Table
-from vidcolor.preview.web.answers import plain
-from vidcolor.preview.web.controls import (
+from vidcolor.preview.web.desk.controls import (
     CONTROLS,
     check_network,
     check_settings,
@@ -21,6 +20,7 @@ from vidcolor.preview.web.controls import (
     effective,
     fit,
 )
+from vidcolor.preview.web.server.answers import plain
 from vidcolor.schema import leaves, load, put
 
 LEAVES = {leaf.name: leaf for leaf in leaves(Config)}

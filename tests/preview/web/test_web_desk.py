@@ -19,9 +19,9 @@ from vidcolor.guidance.script import edits as pure
 from vidcolor.guidance.script.entries import ColorScript, ShotEntry, SourceEntry, fingerprint
 from vidcolor.guidance.script.file import read_script
 from vidcolor.guidance.tracks.file import TrackEntry
-from vidcolor.preview.web import changes, desk
-from vidcolor.preview.web.changes import KINDS
-from vidcolor.preview.web.desk import Desk
+from vidcolor.preview.web.desk import changes, desk
+from vidcolor.preview.web.desk.changes import KINDS
+from vidcolor.preview.web.desk.desk import Desk
 from vidcolor.records import VideoInfo
 
 INFO = VideoInfo(48, 64, rotation=90)

@@ -7,9 +7,9 @@ import time
 import pytest
 from small_site import next_event, small_server
 
-from vidcolor.preview.web import events as module
-from vidcolor.preview.web.answers import Refusal
-from vidcolor.preview.web.events import Events, EventStream
+from vidcolor.preview.web.server import events as module
+from vidcolor.preview.web.server.answers import Refusal
+from vidcolor.preview.web.server.events import Events, EventStream
 
 
 @pytest.fixture

@@ -23,12 +23,12 @@ from vidcolor.api import open_plan
 from vidcolor.errors import GuidanceError
 from vidcolor.guidance.script.file import read_script
 from vidcolor.io.segments import parts_folder
-from vidcolor.preview.web.cache import ViewCache
-from vidcolor.preview.web.desk import Desk
-from vidcolor.preview.web.films import FilmSession
+from vidcolor.preview.web.desk.desk import Desk
+from vidcolor.preview.web.desk.library import FilmEntry
+from vidcolor.preview.web.film.session import FilmSession
 from vidcolor.preview.web.jobs import Jobs
-from vidcolor.preview.web.library import FilmEntry
-from vidcolor.preview.web.shot_frames import NotMade
+from vidcolor.preview.web.shots.cache import ViewCache
+from vidcolor.preview.web.shots.frames import NotMade
 
 STARTS = (0, LENGTHS[0], LENGTHS[0] + LENGTHS[1])
 REDDER = {"do": "grade", "shot": 0, "field": "temperature", "value": 60}
@@ -124,7 +124,7 @@ def test_rough_shots_before_the_exact_ones(source, tmp_path, monkeypatch):
         while True:
             progress(0)
 
-    monkeypatch.setattr("vidcolor.preview.web.opening.plan_film", wait)
+    monkeypatch.setattr("vidcolor.preview.web.film.opening.plan_film", wait)
     opened = Opened(path, tmp_path / "cache")
     session = opened.session
     try:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from vidcolor.guidance.hints.entries import HintEntry
 from vidcolor.ops.boxes import Upright
-from vidcolor.preview.web import geometry
+from vidcolor.preview.web.desk import geometry
 from vidcolor.records import VideoInfo
 
 ROTATIONS = st.sampled_from([0, 90, 180, 270])

@@ -6,8 +6,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from small_site import small_server
 
-from vidcolor.preview.web import guard
-from vidcolor.preview.web.guard import Rules
+from vidcolor.preview.web.server import guard
+from vidcolor.preview.web.server.guard import Rules
 
 WAIT_S = 0.15
 TOKEN = "a token with ünicode & signs=1"

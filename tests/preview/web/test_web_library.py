@@ -19,10 +19,10 @@ from media import make_video
 
 from vidcolor.errors import GuidanceError, MediaError
 from vidcolor.guidance.references.entries import ReferenceEntry, load_references
-from vidcolor.preview.web import reference_pictures
-from vidcolor.preview.web.library import Library
-from vidcolor.preview.web.names import numbered, safe_name
-from vidcolor.preview.web.reference_pictures import picture_kind
+from vidcolor.preview.web.desk import reference_pictures
+from vidcolor.preview.web.desk.library import Library
+from vidcolor.preview.web.desk.names import numbered, safe_name
+from vidcolor.preview.web.desk.reference_pictures import picture_kind
 
 LIMIT = 1 << 20
 
@@ -306,7 +306,7 @@ def test_a_full_disk_is_said(library, film_bytes, monkeypatch):
     def full(_handle):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("vidcolor.preview.web.library.os.fsync", full)
+    monkeypatch.setattr("vidcolor.preview.web.desk.library.os.fsync", full)
     with pytest.raises(MediaError, match=r"a.mkv: cannot be kept \(no space left on device\)"):
         library.receive("a.mkv", pieces(film_bytes))
     assert left(library) == []

@@ -7,7 +7,7 @@ import pytest
 import torch
 from shown_film import pixels
 
-from vidcolor.preview.web.overlays import boxes_of, clear, damage_picture, sure_picture
+from vidcolor.preview.web.shots.overlays import boxes_of, clear, damage_picture, sure_picture
 from vidcolor.records import Chroma, Colored, Detections, FrameBatch, Tracks, VideoInfo
 from vidcolor.repair.records import Spot
 

@@ -15,10 +15,10 @@ from media import make_video
 from small_site import Caller, next_event, small_server, small_site
 
 from vidcolor.errors import ConfigError, MediaError
-from vidcolor.preview.web import serve as module
-from vidcolor.preview.web.cache import ViewCache
-from vidcolor.preview.web.changes import KINDS
-from vidcolor.preview.web.serve import Server, open_site, serve
+from vidcolor.preview.web.desk.changes import KINDS
+from vidcolor.preview.web.server import serve as module
+from vidcolor.preview.web.server.serve import Server, open_site, serve
+from vidcolor.preview.web.shots.cache import ViewCache
 
 
 class Asked:
@@ -104,7 +104,10 @@ def test_a_port_that_is_asked_for_and_taken_is_an_error(tmp_path, taken):
 
 def test_the_usual_port_gives_way(tmp_path, taken, monkeypatch, caplog):
     monkeypatch.setattr(module, "DEFAULT_PORT", taken)
-    with caplog.at_level(logging.INFO), small_server(tmp_path / "films", port=None) as here:
+    with (
+        caplog.at_level(logging.INFO, logger="vidcolor"),
+        small_server(tmp_path / "films", port=None) as here,
+    ):
         assert here.server.port != taken
         assert here.call.get("/api/state").status == 200
     assert f"port {taken} is taken; using {here.server.port}" in caplog.text
@@ -202,7 +205,7 @@ def test_serve_says_where_the_page_is_and_ends_when_asked(tmp_path, caplog, monk
     def run():
         codes.append(serve([films], folder=tmp_path / "uploads", port=0, stop=stop))
 
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO, logger="vidcolor"):
         thread = threading.Thread(target=run)
         thread.start()
         wait_for(lambda: "the page is at" in caplog.text)
@@ -255,7 +258,7 @@ def test_a_signal_that_ends_the_program_ends_the_server_first(tmp_path, caplog):
         def asked(self):
             raise SystemExit(143)
 
-    with caplog.at_level(logging.INFO), pytest.raises(SystemExit, match="143"):
+    with caplog.at_level(logging.INFO, logger="vidcolor"), pytest.raises(SystemExit, match="143"):
         serve([], folder=tmp_path, port=0, browser=False, stop=Signal())
     port = int(re.search(r"http://127\.0\.0\.1:(\d+)", caplog.text)[1])
     with pytest.raises(ConnectionRefusedError):

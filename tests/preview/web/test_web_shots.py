@@ -22,11 +22,11 @@ from shown_film import picture as luma_of
 
 from vidcolor.errors import MediaError
 from vidcolor.io.segments import parts_folder
-from vidcolor.preview.web import shots as shots_module
-from vidcolor.preview.web.cache import ViewCache
 from vidcolor.preview.web.jobs import Jobs
-from vidcolor.preview.web.shot_frames import NotMade, Times, before_name, decode_shot
-from vidcolor.preview.web.shots import ShotViews
+from vidcolor.preview.web.shots import views as shots_module
+from vidcolor.preview.web.shots.cache import ViewCache
+from vidcolor.preview.web.shots.frames import NotMade, Times, before_name, decode_shot
+from vidcolor.preview.web.shots.views import ShotViews
 from vidcolor.records import VideoInfo
 from vidcolor.scripted import ScriptedFilm
 

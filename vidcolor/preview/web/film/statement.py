@@ -18,9 +18,9 @@ from vidcolor.guidance.script.entries import ColorScript, ShotEntry, timecode
 from vidcolor.guidance.script.text import to_data
 from vidcolor.guidance.tracks.file import TrackEntry
 from vidcolor.preview.sketch import SketchShot
-from vidcolor.preview.web.controls import chosen
-from vidcolor.preview.web.geometry import hint_places, hint_radius
-from vidcolor.preview.web.shot_frames import Times
+from vidcolor.preview.web.desk.controls import chosen
+from vidcolor.preview.web.desk.geometry import hint_places, hint_radius
+from vidcolor.preview.web.shots.frames import Times
 from vidcolor.records import TRACKS_OF_A_SHOT, VideoInfo
 
 __all__ = ["Clock", "hints", "references", "rough_shots", "shots", "tracks"]

@@ -14,9 +14,9 @@ from vidcolor.guidance.hints.entries import HintEntry
 from vidcolor.guidance.script import edits
 from vidcolor.guidance.script.entries import ColorScript
 from vidcolor.guidance.script.words import shown
-from vidcolor.preview.web.controls import check_network, fit
-from vidcolor.preview.web.edit_words import Words, is_whole, listed
-from vidcolor.preview.web.geometry import radius_to_coded, to_coded
+from vidcolor.preview.web.desk.controls import check_network, fit
+from vidcolor.preview.web.desk.edit_words import Words, is_whole, listed
+from vidcolor.preview.web.desk.geometry import radius_to_coded, to_coded
 from vidcolor.records import TRACKS_OF_A_SHOT, VideoInfo
 
 __all__ = ["KINDS", "Edit", "check_meaning", "read_edit"]

@@ -13,13 +13,13 @@ from vidcolor.errors import GuidanceError
 from vidcolor.guidance.script.edits import know_tracks
 from vidcolor.guidance.tracks.file import TrackEntry
 from vidcolor.planning import plan_film
-from vidcolor.preview.web.desk import Desk
-from vidcolor.preview.web.film_state import FilmState
+from vidcolor.preview.web.desk.desk import Desk
+from vidcolor.preview.web.film.opening import Opened
+from vidcolor.preview.web.film.output import Output
+from vidcolor.preview.web.film.planned import Planned
+from vidcolor.preview.web.film.state import FilmState
 from vidcolor.preview.web.job import Lane
 from vidcolor.preview.web.jobs import Job, Jobs, Report
-from vidcolor.preview.web.opening import Opened
-from vidcolor.preview.web.output import Output
-from vidcolor.preview.web.planned import Planned
 from vidcolor.scripted import ScriptedFilm
 from vidcolor.stages.shots_file import shots_to_json
 

@@ -11,16 +11,16 @@ from typing import Any
 from vidcolor.errors import GuidanceError, VidcolorError
 from vidcolor.guidance.tracks.file import TrackEntry
 from vidcolor.models.store import cache_dir
-from vidcolor.preview.web.cache import ViewCache
-from vidcolor.preview.web.desk import Desk
-from vidcolor.preview.web.film_jobs import FilmJobs, length
-from vidcolor.preview.web.film_state import FilmState
+from vidcolor.preview.web.desk.desk import Desk
+from vidcolor.preview.web.desk.library import FilmEntry
+from vidcolor.preview.web.film.opening import Opened
+from vidcolor.preview.web.film.output import Output
+from vidcolor.preview.web.film.planned import Planned
+from vidcolor.preview.web.film.state import FilmState
+from vidcolor.preview.web.film.work import FilmJobs, length
 from vidcolor.preview.web.jobs import Job, Jobs
-from vidcolor.preview.web.library import FilmEntry
-from vidcolor.preview.web.opening import Opened
-from vidcolor.preview.web.output import Output
-from vidcolor.preview.web.planned import Planned
-from vidcolor.preview.web.shot_frames import NotMade, before_name
+from vidcolor.preview.web.shots.cache import ViewCache
+from vidcolor.preview.web.shots.frames import NotMade, before_name
 from vidcolor.scripted import ScriptedFilm
 
 __all__ = ["FilmSession", "previews_folder"]

@@ -15,9 +15,9 @@ from typing import Any
 from vidcolor.errors import GuidanceError, MediaError
 from vidcolor.io.codecs import CODECS, CONTAINERS
 from vidcolor.io.segments import parts_folder
+from vidcolor.preview.web.desk.library import FilmEntry
 from vidcolor.preview.web.jobs import Report
-from vidcolor.preview.web.library import FilmEntry
-from vidcolor.preview.web.shot_frames import NotMade
+from vidcolor.preview.web.shots.frames import NotMade
 from vidcolor.scripted import ScriptedFilm
 
 __all__ = ["Output"]

@@ -11,14 +11,14 @@ from vidcolor.guidance.script.entries import fingerprint
 from vidcolor.io.film_frames import FilmFrames
 from vidcolor.planning import plan_film
 from vidcolor.preview.sketch import SketchShot, sketch
-from vidcolor.preview.web.cache import ViewCache
-from vidcolor.preview.web.damage import DamageViews
-from vidcolor.preview.web.desk import Desk
+from vidcolor.preview.web.desk.desk import Desk
+from vidcolor.preview.web.desk.library import FilmEntry
 from vidcolor.preview.web.jobs import Report
-from vidcolor.preview.web.library import FilmEntry
-from vidcolor.preview.web.shots import ShotViews
-from vidcolor.preview.web.stills import Stills
-from vidcolor.preview.web.thumbs import Thumbs
+from vidcolor.preview.web.shots.cache import ViewCache
+from vidcolor.preview.web.shots.damage import DamageViews
+from vidcolor.preview.web.shots.stills import Stills
+from vidcolor.preview.web.shots.thumbs import Thumbs
+from vidcolor.preview.web.shots.views import ShotViews
 from vidcolor.schema import load, merge
 
 __all__ = ["Opened"]

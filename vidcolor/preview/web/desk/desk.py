@@ -26,10 +26,10 @@ from vidcolor.guidance.script.entries import ColorScript, Table
 from vidcolor.guidance.script.file import script_text
 from vidcolor.guidance.tracks.file import TrackEntry
 from vidcolor.io.video import VideoReader
-from vidcolor.preview.web.changes import Edit, check_meaning, read_edit
-from vidcolor.preview.web.controls import check_settings
-from vidcolor.preview.web.edit_words import is_whole
-from vidcolor.preview.web.script_file import Film, ScriptFile
+from vidcolor.preview.web.desk.changes import Edit, check_meaning, read_edit
+from vidcolor.preview.web.desk.controls import check_settings
+from vidcolor.preview.web.desk.edit_words import is_whole
+from vidcolor.preview.web.desk.script_file import Film, ScriptFile
 from vidcolor.records import TRACKS_OF_A_SHOT, VideoInfo
 from vidcolor.schema import load, merge
 

@@ -15,10 +15,10 @@ from vidcolor.io.film_frames import FilmFrames
 from vidcolor.preview import pictures
 from vidcolor.preview.look import Look
 from vidcolor.preview.sketch import PICTURE_PX, SketchShot
-from vidcolor.preview.web.cache import ViewCache
 from vidcolor.preview.web.jobs import Report
-from vidcolor.preview.web.shot_frames import NotMade, before_name, pixels_of
-from vidcolor.preview.web.shots import ShotViews
+from vidcolor.preview.web.shots.cache import ViewCache
+from vidcolor.preview.web.shots.frames import NotMade, before_name, pixels_of
+from vidcolor.preview.web.shots.views import ShotViews
 from vidcolor.records import FrameBatch
 from vidcolor.scripted import ScriptedFilm
 

@@ -9,7 +9,7 @@ from vidcolor.guidance.colors import NAMES
 from vidcolor.models.catalog import known_weights
 from vidcolor.models.registry import list_models, model_spec
 from vidcolor.models.store import list_weights
-from vidcolor.preview.web.controls import CONTROLS, control
+from vidcolor.preview.web.desk.controls import CONTROLS, control
 
 __all__ = ["about"]
 

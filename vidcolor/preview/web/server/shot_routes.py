@@ -10,10 +10,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from vidcolor.preview.web.answers import Refusal, answer, file_answer, picture_answer
-from vidcolor.preview.web.bodies import number_in, word, words
-from vidcolor.preview.web.film_routes import film_of, site_of
-from vidcolor.preview.web.site import Session
+from vidcolor.preview.web.server.answers import Refusal, answer, file_answer, picture_answer
+from vidcolor.preview.web.server.bodies import number_in, word, words
+from vidcolor.preview.web.server.film_routes import film_of, site_of
+from vidcolor.preview.web.server.site import Session
 
 __all__ = ["ROUTES"]
 

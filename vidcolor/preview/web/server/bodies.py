@@ -13,7 +13,7 @@ from typing import Any, NoReturn, TypeVar
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
 
-from vidcolor.preview.web.answers import Refusal
+from vidcolor.preview.web.server.answers import Refusal
 
 __all__ = [
     "JSON_BYTES",

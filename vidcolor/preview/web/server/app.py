@@ -14,14 +14,14 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from vidcolor.errors import VidcolorError
-from vidcolor.preview.web import film_routes, shot_routes
-from vidcolor.preview.web.answers import FAULT, Refusal, answer, refused, status_of
-from vidcolor.preview.web.bodies import file_name, received, words
-from vidcolor.preview.web.events import EventStream
-from vidcolor.preview.web.guard import Guard, Rules
-from vidcolor.preview.web.page_files import PageFile, page_files
-from vidcolor.preview.web.shots import NotMade
-from vidcolor.preview.web.site import Site
+from vidcolor.preview.web.server import film_routes, shot_routes
+from vidcolor.preview.web.server.answers import FAULT, Refusal, answer, refused, status_of
+from vidcolor.preview.web.server.bodies import file_name, received, words
+from vidcolor.preview.web.server.events import EventStream
+from vidcolor.preview.web.server.guard import Guard, Rules
+from vidcolor.preview.web.server.page_files import PageFile, page_files
+from vidcolor.preview.web.server.site import Site
+from vidcolor.preview.web.shots.views import NotMade
 
 __all__ = ["make_app"]
 

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from vidcolor.errors import GuidanceError, VidcolorError
-from vidcolor.preview.web.answers import Refusal, sentence
-from vidcolor.preview.web.events import Events
 from vidcolor.preview.web.jobs import Job, Jobs
+from vidcolor.preview.web.server.answers import Refusal, sentence
+from vidcolor.preview.web.server.events import Events
 
 __all__ = ["Entry", "Limits", "Script", "Session", "Shelf", "Site"]
 
@@ -74,7 +74,7 @@ class Script(Protocol):
 
 
 class Session(Protocol):
-    """One open film, as routes use it; see `films.FilmSession`. What takes long is a job."""
+    """One open film, as routes use it; see `film.session.FilmSession`. What takes long is a job."""
 
     @property
     def desk(self) -> Script:

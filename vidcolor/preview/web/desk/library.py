@@ -23,8 +23,8 @@ from vidcolor.errors import GuidanceError, MediaError
 from vidcolor.io.image import is_image
 from vidcolor.io.source import open_source, reason
 from vidcolor.io.video import VideoReader
-from vidcolor.preview.web.names import numbered, safe_name
-from vidcolor.preview.web.reference_pictures import store_picture
+from vidcolor.preview.web.desk.names import numbered, safe_name
+from vidcolor.preview.web.desk.reference_pictures import store_picture
 
 __all__ = ["VIDEO_EXTENSIONS", "FilmEntry", "Library"]
 

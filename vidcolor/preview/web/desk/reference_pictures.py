@@ -12,7 +12,7 @@ from vidcolor.io.color_profile import jpeg_segments
 from vidcolor.io.source import reason
 from vidcolor.io.target import Target
 from vidcolor.io.tiff import is_tiff, tag_values
-from vidcolor.preview.web.names import numbered, safe_name
+from vidcolor.preview.web.desk.names import numbered, safe_name
 
 __all__ = ["PICTURE_BYTES", "picture_kind", "store_picture"]
 

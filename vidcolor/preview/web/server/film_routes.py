@@ -11,9 +11,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from vidcolor.preview.web.answers import NO_STORE, Refusal, answer, disposition, file_answer
-from vidcolor.preview.web.bodies import file_name, number_in, read_body, read_object, words
-from vidcolor.preview.web.site import Session, Site
+from vidcolor.preview.web.server.answers import NO_STORE, Refusal, answer, disposition, file_answer
+from vidcolor.preview.web.server.bodies import file_name, number_in, read_body, read_object, words
+from vidcolor.preview.web.server.site import Session, Site
 
 __all__ = ["ROUTES", "film_of", "site_of"]
 

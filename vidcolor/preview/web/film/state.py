@@ -9,15 +9,15 @@ from vidcolor.errors import VidcolorError
 from vidcolor.guidance.script.entries import ColorScript
 from vidcolor.guidance.script.text import to_data
 from vidcolor.ops.boxes import Upright
-from vidcolor.preview.web import statement
-from vidcolor.preview.web.controls import chosen, effective
-from vidcolor.preview.web.desk import Desk
+from vidcolor.preview.web.desk.controls import chosen, effective
+from vidcolor.preview.web.desk.desk import Desk
+from vidcolor.preview.web.desk.library import FilmEntry
+from vidcolor.preview.web.film import statement
+from vidcolor.preview.web.film.opening import Opened
+from vidcolor.preview.web.film.output import Output
+from vidcolor.preview.web.film.planned import Planned
 from vidcolor.preview.web.jobs import Jobs
-from vidcolor.preview.web.library import FilmEntry
-from vidcolor.preview.web.opening import Opened
-from vidcolor.preview.web.output import Output
-from vidcolor.preview.web.planned import Planned
-from vidcolor.preview.web.shot_frames import NotMade, Times, before_name
+from vidcolor.preview.web.shots.frames import NotMade, Times, before_name
 from vidcolor.scripted import ScriptedFilm
 
 __all__ = ["FilmState"]

@@ -11,10 +11,10 @@ from vidcolor.errors import MediaError
 from vidcolor.io.film_frames import FilmFrames
 from vidcolor.preview import pictures
 from vidcolor.preview.look import Look
-from vidcolor.preview.web.cache import ViewCache
-from vidcolor.preview.web.shot_frames import WIDTH, NotMade, Times, before_name
-from vidcolor.preview.web.shots import ShotViews
-from vidcolor.preview.web.thumbs import span_of
+from vidcolor.preview.web.shots.cache import ViewCache
+from vidcolor.preview.web.shots.frames import WIDTH, NotMade, Times, before_name
+from vidcolor.preview.web.shots.thumbs import span_of
+from vidcolor.preview.web.shots.views import ShotViews
 from vidcolor.records import FrameBatch
 from vidcolor.scripted import ScriptedFilm
 

@@ -22,17 +22,17 @@ import uvicorn
 from vidcolor.config import Config
 from vidcolor.errors import ConfigError
 from vidcolor.models.store import cache_dir
-from vidcolor.preview.web.about import about
-from vidcolor.preview.web.app import make_app
-from vidcolor.preview.web.cache import ViewCache
-from vidcolor.preview.web.desk import Desk
-from vidcolor.preview.web.events import Events
-from vidcolor.preview.web.films import FilmSession, previews_folder
-from vidcolor.preview.web.guard import Rules
+from vidcolor.preview.web.desk.desk import Desk
+from vidcolor.preview.web.desk.library import FilmEntry, Library
+from vidcolor.preview.web.desk.reference_pictures import PICTURE_BYTES
+from vidcolor.preview.web.film.session import FilmSession, previews_folder
 from vidcolor.preview.web.jobs import Jobs
-from vidcolor.preview.web.library import FilmEntry, Library
-from vidcolor.preview.web.reference_pictures import PICTURE_BYTES
-from vidcolor.preview.web.site import Limits, Site
+from vidcolor.preview.web.server.about import about
+from vidcolor.preview.web.server.app import make_app
+from vidcolor.preview.web.server.events import Events
+from vidcolor.preview.web.server.guard import Rules
+from vidcolor.preview.web.server.site import Limits, Site
+from vidcolor.preview.web.shots.cache import ViewCache
 from vidcolor.schema import load, merge
 
 __all__ = [

@@ -8,10 +8,10 @@ from dataclasses import replace
 
 from vidcolor.build import build_repair
 from vidcolor.errors import MediaError
-from vidcolor.preview.web.cache import ViewCache
 from vidcolor.preview.web.jobs import Report
-from vidcolor.preview.web.overlays import clear, damage_picture
-from vidcolor.preview.web.shot_frames import WIDTH, NotMade, before_name, decode_shot
+from vidcolor.preview.web.shots.cache import ViewCache
+from vidcolor.preview.web.shots.frames import WIDTH, NotMade, before_name, decode_shot
+from vidcolor.preview.web.shots.overlays import clear, damage_picture
 from vidcolor.render import ListedShots
 from vidcolor.repair.motion import follow
 from vidcolor.schema import to_dict

@@ -20,7 +20,7 @@ from typing import Any
 from starlette.requests import HTTPConnection
 from starlette.types import Receive, Scope, Send
 
-from vidcolor.preview.web.answers import Refusal, plain
+from vidcolor.preview.web.server.answers import Refusal, plain
 
 __all__ = ["EventStream", "Events", "Listener"]
 

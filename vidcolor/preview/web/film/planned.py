@@ -8,10 +8,10 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from vidcolor.errors import MediaError, VidcolorError
-from vidcolor.preview.web.desk import Desk
+from vidcolor.preview.web.desk.desk import Desk
+from vidcolor.preview.web.desk.library import FilmEntry
 from vidcolor.preview.web.jobs import Report
-from vidcolor.preview.web.library import FilmEntry
-from vidcolor.preview.web.shot_frames import NotMade
+from vidcolor.preview.web.shots.frames import NotMade
 from vidcolor.render import film_mark
 from vidcolor.scripted import ScriptedFilm
 

@@ -23,10 +23,9 @@ from vidcolor.io.clip_writer import ClipWriter
 from vidcolor.io.prefetch import prefetch
 from vidcolor.io.video import VideoReader
 from vidcolor.preview import pictures
-from vidcolor.preview.web.cache import Draft, ViewCache
 from vidcolor.preview.web.jobs import Report
-from vidcolor.preview.web.overlays import clear
-from vidcolor.preview.web.shot_frames import (
+from vidcolor.preview.web.shots.cache import Draft, ViewCache
+from vidcolor.preview.web.shots.frames import (
     WIDTH,
     NotMade,
     Times,
@@ -34,7 +33,8 @@ from vidcolor.preview.web.shot_frames import (
     decode_shot,
     pixels_of,
 )
-from vidcolor.preview.web.shot_watch import Live, Watch, jpg, overlay_of, sure_png, write
+from vidcolor.preview.web.shots.overlays import clear
+from vidcolor.preview.web.shots.watch import Live, Watch, jpg, overlay_of, sure_png, write
 from vidcolor.scripted import ScriptedFilm
 
 __all__ = ["NotMade", "ShotViews"]

@@ -21,7 +21,7 @@ from starlette.requests import ClientDisconnect, cookie_parser
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from vidcolor.preview.web.answers import FAULT, NO_STORE, Refusal, refused
+from vidcolor.preview.web.server.answers import FAULT, NO_STORE, Refusal, refused
 
 __all__ = ["MARK", "Guard", "Rules"]
 

@@ -15,8 +15,8 @@ from vidcolor.guidance.tracks.file import TracksFile, to_text
 from vidcolor.guidance.tracks.identities import Describer
 from vidcolor.guidance.tracks.survey import Survey, to_file
 from vidcolor.preview import pictures
-from vidcolor.preview.web.overlays import boxes_of, sure_picture
-from vidcolor.preview.web.shot_frames import WIDTH, Times
+from vidcolor.preview.web.shots.frames import WIDTH, Times
+from vidcolor.preview.web.shots.overlays import boxes_of, sure_picture
 from vidcolor.records import Colored
 from vidcolor.scripted import ScriptedFilm
 

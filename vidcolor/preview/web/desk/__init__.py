@@ -1,0 +1,1 @@
+"""What may be opened and changed: films, color scripts, edits as the page says them."""

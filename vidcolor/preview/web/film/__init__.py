@@ -1,0 +1,1 @@
+"""One open film: its shots, its state, and the long work on it."""

@@ -1,0 +1,1 @@
+"""HTTP: addresses, the door, events, and the server itself."""

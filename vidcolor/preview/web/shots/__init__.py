@@ -1,0 +1,1 @@
+"""What the page shows of a shot, made while it is colored and kept."""
