@@ -12,6 +12,7 @@ import tifffile
 from PIL import Image, ImageCms
 
 from vidcolor.errors import MediaError
+from vidcolor.io import color_profile
 from vidcolor.io.image import read_image
 from vidcolor.io.still import read_still, write_still
 
@@ -208,6 +209,16 @@ def test_tiff_with_alpha_is_turned(tmp_path, orientation) -> None:
 def profile_of(path) -> bytes | None:
     """By Pillow."""
     return Image.open(path).info.get("icc_profile")
+
+
+def test_a_profile_that_unpacks_without_end_is_none(monkeypatch) -> None:
+    def png(profile):
+        packed = b"name\0\0" + zlib.compress(profile)
+        return b"\x89PNG\r\n\x1a\n" + struct.pack(">I", len(packed)) + b"iCCP" + packed + b"crc."
+
+    monkeypatch.setattr(color_profile, "_MOST_BYTES", 1000)
+    assert color_profile.color_profile(png(bytes(1000))) == bytes(1000)
+    assert color_profile.color_profile(png(bytes(1001))) is None
 
 
 @pytest.mark.parametrize("output", ["b.png", "b.jpg", "b.tiff"])

@@ -19,6 +19,7 @@ _JPEG_MOST = 65533 - len(_JPEG_MARK) - 2
 _SCAN, _APP2 = 0xDA, 0xE2
 _PNG_MARK = b"\x89PNG"
 _PNG_HEAD = 8 + 25  # mark and IHDR
+_MOST_BYTES = 32 << 20  # of a profile; what unpacks to more is none
 _PNG_COLOR = (b"cICP", b"cHRM", b"gAMA", b"sRGB", b"pHYs")
 
 
@@ -52,10 +53,12 @@ def color_profile(data: bytes) -> bytes | None:
     """The ICC profile in a PNG, JPEG or TIFF file, if it has a whole one."""
     if data.startswith(_PNG_MARK):
         chunk = next((content for kind, content in png_chunks(data) if kind == b"iCCP"), b"")
+        unpacker = zlib.decompressobj()
         try:
-            return zlib.decompress(chunk.partition(b"\0")[2][1:]) or None
+            profile = unpacker.decompress(chunk.partition(b"\0")[2][1:], _MOST_BYTES)
         except zlib.error:
             return None
+        return profile if profile and unpacker.eof else None
     if data.startswith(b"\xff\xd8"):
         parts = {
             content[12]: content[14:]
