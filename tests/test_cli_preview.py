@@ -154,6 +154,8 @@ def test_with_a_script_it_counts(run, film, tmp_path):
         (("--token", "secret"), 2, "--token is for --serve"),
         (("--compare", "starter"), 1, "compare: name at least two, not 1"),
         (("--compare", "ddcolour", "starter"), 1, "did you mean 'ddcolor'?"),
+        (("--columns", 0), 1, "columns must be at least 1"),
+        (("--out", "x" * 300 + ".png"), 1, "cannot be written (file name too long)"),
         (("other.mkv",), 2, "name one video, not 2"),
         (("--at", 0, "--stabilise.tau", 3), 2, "did you mean --stabilize.tau"),
         (("--serve", "--at", 3), 2, "--at is not for --serve"),
@@ -165,6 +167,31 @@ def test_what_makes_no_sense_is_one_clear_line(run, tmp_path, words, code, said)
     assert (found, said in text) == (code, True), text
     assert "Traceback" not in text
     assert _files(tmp_path) == []
+
+
+def test_a_name_too_long_for_what_is_made_of_it_is_cut(run, film, tmp_path):
+    folder = tmp_path / "films"
+    folder.mkdir()
+    source = folder / ("\u0439" * 124 + ".mkv")  # 252 bytes
+    source.write_bytes(film.read_bytes())
+    assert run(source=source)[0] == 0
+    assert run("--at", 0, "--duration", 0.1, source=source)[0] == 0
+    names = [name for name in _files(tmp_path) if name != "films"]
+    assert names == ["\u0439" * 110 + "-preview" + suffix for suffix in (".mp4", ".png")]
+
+
+def test_a_picture_has_a_sheet_and_no_clip(run, tmp_path):
+    picture = tmp_path / "photo.jpg"
+    cv2.imwrite(str(picture), np.full((48, 64), 120, np.uint8))
+    code, text = run("--at", 0, source=picture)
+    assert (code, "is a picture, which has no clip; leave out --at" in text) == (1, True), text
+    assert run(source=picture)[0] == 0
+    assert _files(tmp_path) == ["photo-preview.png", "photo.jpg"]
+
+
+def test_of_a_folder_it_says_what_to_do(run, tmp_path):
+    code, text = run(source=tmp_path)
+    assert (code, "is a folder; name one video, or look at all with --serve" in text) == (2, True)
 
 
 def test_a_video_must_be_named(run):

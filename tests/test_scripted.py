@@ -9,6 +9,8 @@ from vidcolor import scripted
 from vidcolor.errors import ConfigError, GuidanceError
 from vidcolor.io.segments import parts_folder
 from vidcolor.io.video import VideoReader
+from vidcolor.planning import made_of
+from vidcolor.render import film_mark, shot_key
 from vidcolor.scripted import ScriptedFilm
 
 SIZE = (96, 160)
@@ -177,6 +179,45 @@ def test_a_shot_has_settings_of_its_own(film, tmp_path):
     path.write_text(text.replace("2.5", "2.6"))
     second = ScriptedFilm.open(film, path, [{"stabilize": {"n_most": 7}}, {"device": "cpu"}]).keys()
     assert [a == b for a, b in zip(first, second, strict=True)] == [True, True, False, True]
+
+
+def test_keys_are_those_of_every_shot_by_itself(film, tmp_path):
+    """Worked out for all shots together, they are what each is made of, to the digit."""
+    _picture(tmp_path / "green.png", 10)
+    more = '\n[[references]]\nfile = "green.png"\nshots = [1, 2]\n'
+    more += '\n[[tracks]]\nid = 1\nidentity = "man"\n'
+    more += '\n[[tracks]]\nid = 200001\nidentity = "man"\nshot = 2\n'
+    more += '\n[[track_grades]]\nidentity = "man"\ngrade = {saturation = 1.2}\n'
+    more += '\n[[hints]]\ncolor = "red"\nwhole = true\ntrack = 1\n'
+    path = _script(tmp_path, film, HINTS + more)
+    own = "number = 2\nnote = 'x'\n"
+    own += "settings = {stabilize = {tau = 2.5}}\n"
+    path.write_text(path.read_text().replace("number = 2\n", own))
+    opened = ScriptedFilm.open(film, path, [SETTINGS])
+    mark = film_mark(film)
+    wanted = tuple(
+        shot_key(mark, shot, made_of(opened.script, shot, tmp_path, opened._settings))
+        for shot in opened.shots
+    )
+    assert opened.keys() == wanted
+    assert opened.keys([2]) == wanted[2:3]
+    assert opened.keys([]) == ()
+    _picture(tmp_path / "green.png", 11)
+    changed = zip(opened.keys(), wanted, strict=True)
+    assert [a == b for a, b in changed] == [True, False, False, True], "files are looked at anew"
+
+
+def test_settings_are_worked_out_once_for_shots_that_are_alike(film, tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(
+        scripted, "made_of", lambda *words: asked.append(words[1].shot) or made_of(*words)
+    )
+    path = _script(tmp_path, film)
+    own = "number = 2\nsettings = {stabilize = {tau = 2.5}}\n"
+    path.write_text(path.read_text().replace("number = 2\n", own))
+    opened = ScriptedFilm.open(film, path, [SETTINGS])
+    opened.keys()
+    assert asked == [0, 2]
 
 
 def test_canceled_while_it_looks_for_hints(film, said, tmp_path):

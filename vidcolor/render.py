@@ -152,9 +152,14 @@ def shot_key(film: str, shot: Shot, settings: Mapping[str, Any]) -> str:
         32 hexadecimal digits.
     """
     frames = {"start": shot.start, "end": shot.end, "pts": shot.pts}
-    parts = {"film": film, "frames": frames, "settings": settings, "vidcolor": version("vidcolor")}
+    parts = {"film": film, "frames": frames, "settings": settings, "vidcolor": _version()}
     text = json.dumps(parts, sort_keys=True, ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+@functools.cache
+def _version() -> str:
+    return version("vidcolor")
 
 
 def render_shots(

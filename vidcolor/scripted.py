@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import functools
+import json
 import logging
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from vidcolor.guidance.hints.entries import FilmHints
 from vidcolor.guidance.script.entries import ColorScript
 from vidcolor.guidance.script.file import check_source, read_script
 from vidcolor.guidance.script.key import film_settings, overrides, shots_of_hint
+from vidcolor.guidance.script.share import Shares, shots_at
 from vidcolor.guided import Film, Said, find_guidance, read_said
 from vidcolor.io.film_part import MisplacedFrame
 from vidcolor.io.prefetch import prefetch
@@ -25,7 +27,7 @@ from vidcolor.io.segments import SegmentStore, parts_folder
 from vidcolor.io.video import VideoReader
 from vidcolor.pipeline import Pipeline
 from vidcolor.planning import listed_shots, made_of, planned_run
-from vidcolor.records import TRACKS_OF_A_SHOT, Colored, FrameBatch
+from vidcolor.records import Colored, FrameBatch
 from vidcolor.render import (
     ColorRun,
     ListedShots,
@@ -47,6 +49,7 @@ __all__ = ["ScriptedFilm"]
 _log = logging.getLogger(__name__)
 _AHEAD = 2  # batches decoded before they are asked for
 _LINES = 4  # with different settings that are kept
+_KEYS = 1 << 13  # of shots that are remembered: an edit changes few
 
 Progress = Callable[[int], None]
 Watch = Callable[[Colored], None]
@@ -134,18 +137,29 @@ class ScriptedFilm:
         """
         return read_said(self.config, self.script, self.path)
 
-    def keys(self) -> tuple[str, ...]:
+    def keys(self, places: Iterable[int] | None = None) -> tuple[str, ...]:
         """A word for each shot, which changes when anything changes that has a say in its color.
+
+        Args:
+            places: Numbers of the shots; None: all.
 
         Raises:
             GuidanceError: If a file that the script names cannot be read.
             MediaError: If the film cannot be read.
         """
-        mark, folder = film_mark(self.source), self.path.parent
-        return tuple(
-            shot_key(mark, shot, made_of(self.script, shot, folder, self._settings))
-            for shot in self.shots
-        )
+        mark, folder, shares = film_mark(self.source), self.path.parent, Shares(self.script)
+        places = range(len(self.shots)) if places is None else places
+        alike: dict[str, str] = {}  # by what is a shot's own in its settings
+
+        def key(shot: Shot) -> str:
+            entry = self.script.shots[shot.shot]
+            kind = repr((entry.colorizer, entry.weights, entry.settings))
+            if kind not in alike:  # the key has its own script and number
+                made = made_of(shares.of(shot.shot), shot, folder, self._settings)
+                alike[kind] = json.dumps(made | {"script": "", "shot": 0})
+            return _key(mark, shot, alike[kind], shares.key(shot.shot, folder))
+
+        return tuple(key(self.shots[n]) for n in places)
 
     def store(self, output: Path) -> SegmentStore:
         """The finished shots of an output.
@@ -259,7 +273,12 @@ class ScriptedFilm:
         own = replace(self.config.output, overwrite=True)
         whole = self.store(output)
         store = SegmentStore(parts_folder(output), to, whole.info, own, self.config.compose)
-        store.join([self.keys()[place]], None)
+        store.join(self.keys([place]), None)
+
+
+@functools.lru_cache(maxsize=_KEYS)
+def _key(mark: str, shot: Shot, made: str, script: str) -> str:
+    return shot_key(mark, shot, {**json.loads(made), "script": script, "shot": shot.shot})
 
 
 class _Coloring:
@@ -341,10 +360,10 @@ class _About:
         for entry, hint in zip(entries[others:], script.hints, strict=True):
             if shots_of_hint(script, hint) & places:
                 kept.append(entry)
-                needed |= _shots_of(script, hint.moment, hint.object) or every
+                needed |= shots_at(script, hint.moment, hint.object) or every
         for reference in said.references:
             if reference.entry.moment is not None:
-                needed |= _shots_of(script, reference.entry.moment, None) or every
+                needed |= shots_at(script, reference.entry.moment, None) or every
         self.said = replace(
             said,
             hints=FilmHints(tuple(kept), said.hints.paintings),
@@ -357,17 +376,8 @@ class _About:
         """The film as the passes that look for colors have to read it."""
         film = self._film
         shots = [film.shots[place] for place in self._places]
-
-        @contextlib.contextmanager
-        def frames() -> Iterator[Iterable[FrameBatch]]:
-            batches = self._batches(from_beginning)
-            try:
-                yield batches
-            finally:
-                batches.close()
-
         return Film(
-            frames,
+            lambda: contextlib.closing(self._batches(from_beginning)),
             dataclasses.replace(line, cut=ListedShots(film.config.cut, shots)),
             begin=film.shots[0].pts,
             count=film.shots[-1].end + 1,
@@ -382,14 +392,6 @@ class _About:
                 info = info or reader.info
                 for batch in prefetch(reader, _AHEAD):
                     yield replace(batch, info=info)
-
-
-def _shots_of(script: ColorScript, moment: Any, track: int | None) -> set[int]:
-    """Where something lies that was said; empty if the script does not tell."""
-    if track is not None:
-        return {track // TRACKS_OF_A_SHOT}
-    place = None if moment is None else script.shot_at(moment)
-    return set() if place is None else {place}
 
 
 def _ignore(count: int) -> None:

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from vidcolor.evaluate.draw import text_width
 from vidcolor.evaluate.sets.gallery import Cell, Gallery, GalleryRow, _short, draw_gallery
+from vidcolor.ops.draw import text_width
 
 COLORS = {"uncolored": (90, 90, 90), "ours": (200, 40, 30), "truth": (20, 160, 60)}
 

@@ -10,6 +10,7 @@ from preview_scenes import make_film, moving
 from vidcolor.config import Config
 from vidcolor.errors import ConfigError, MediaError
 from vidcolor.io.film_frames import FilmFrames
+from vidcolor.ops import draw
 from vidcolor.preview import places, sheet, sheet_page
 from vidcolor.preview.contender import Contender
 from vidcolor.preview.places import plan_places
@@ -87,8 +88,10 @@ def test_what_is_there_is_not_replaced(path, tmp_path):
     assert out.read_bytes() == b"mine"
     make_sheet(path, out, CONFIG, overwrite=True, limit=1)
     assert read(out).shape[2] == 3
+    picture = tmp_path / "photo.png"
+    cv2.imwrite(str(picture), moving(0, 1)[0])
     with pytest.raises(MediaError, match="input"):
-        make_sheet(path, path, CONFIG, overwrite=True)
+        make_sheet(picture, picture, CONFIG, overwrite=True)
     with pytest.raises(ConfigError, match="limit"):
         make_sheet(path, tmp_path / "none.png", CONFIG, limit=0)
     with pytest.raises(ConfigError, match="columns"):
@@ -121,6 +124,30 @@ def test_a_failure_leaves_what_is_done_and_no_sheet(path, tmp_path):
     with pytest.raises(KeyboardInterrupt):
         make_sheet(path, out, CONFIG, progress=stop)
     assert [one.name for one in tmp_path.iterdir()] == ["sheet.partial.png"]
+
+
+def test_no_page_has_its_name_before_all_are_done(path, tmp_path, monkeypatch):
+    monkeypatch.setattr(sheet_page, "PAGE_PX", 300)  # one row
+    out = tmp_path / "sheet.png"
+    done = []
+
+    def stop(count: int) -> None:
+        done.append(count)
+        if len(done) == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        make_sheet(path, out, CONFIG, columns=1, progress=stop)
+    left = sorted(one.name for one in tmp_path.iterdir())
+    assert left == ["sheet-2.partial.png", "sheet-3.partial.png", "sheet.partial.png"]
+    pages = make_sheet(path, out, CONFIG, columns=1)
+    assert [one.name for one in pages] == ["sheet.png", *(f"sheet-{n}.png" for n in range(2, 6))]
+    assert sorted(tmp_path.iterdir()) == sorted(pages)
+
+
+def test_another_kind_of_file_is_refused_before_the_work(path, tmp_path):
+    with pytest.raises(MediaError, match=r"sheet\.jpg: a sheet is written as \.png"):
+        make_sheet(path, tmp_path / "sheet.jpg", CONFIG, progress=lambda count: 1 / 0)
 
 
 def test_many_shots_go_on_pages(path, tmp_path, monkeypatch):
@@ -265,21 +292,50 @@ def test_small_films_are_not_enlarged():
     assert grid.pane == (96, 160)
 
 
-def test_long_names_are_cut_short_and_accents_left_out(monkeypatch):
+@pytest.mark.parametrize("width", [300, 600, 640, 1920])
+@pytest.mark.parametrize("shots", [1, 40])
+def test_the_width_is_kept(path, tmp_path, width, shots):
+    for size in ((96, 160), (1080, 1920), (1920, 1080)):
+        assert Grid.fitting(("before", "after"), size, shots, None, width).width <= width
+    make_sheet(path, tmp_path / "sheet.png", CONFIG, width=width, limit=1)
+    assert read(tmp_path / "sheet.png").shape[1] <= width
+
+
+def test_a_tiny_film_fits_and_no_columns_do_not():
+    assert Grid.fitting(("before", "after"), (6, 8), 1, None, 1920).pane == (6, 8)
+    for columns, width in ((0, 1920), (-1, 1920), (None, 30)):
+        with pytest.raises(ConfigError, match="column"):
+            Grid.fitting(("before", "after"), (96, 160), 1, columns, width)
+
+
+def test_a_picture_has_neither_time_nor_shots(tmp_path, monkeypatch):
+    source = tmp_path / "photo.png"
+    cv2.imwrite(str(source), moving(0, 1)[0])
+    lines, cells = [], []
+    monkeypatch.setattr(
+        sheet, "draw_page", lambda *rest: (lines.append(rest[2]), draw_page(*rest))[1]
+    )
+    monkeypatch.setattr(
+        sheet, "draw_row", lambda *rest: (cells.append(rest[1]), draw_row(*rest))[1]
+    )
+    make_sheet(source, tmp_path / "sheet.png", CONFIG)
+    assert lines[-1][0] == "160 x 96"
+    ((cell,),) = cells[-1:]
+    assert (cell.name, cell.facts, cell.length) == ("", "", "")
+    assert np.ptp(cell.pictures[1], axis=2).mean() > 1, "has color"
+
+
+def test_long_names_are_cut_short(monkeypatch):
     grid = Grid.fitting(("before", "after"), (96, 160), 1, None, 1920)
     written = []
-    draw = sheet_page.Text.draw
     monkeypatch.setattr(
-        sheet_page.Text,
-        "draw",
-        lambda text, *rest: (written.append(text.text), draw(text, *rest))[1],
+        sheet_page, "write", lambda *rest: (written.append(rest[1]), draw.write(*rest))[1]
     )
     empty = np.zeros((96, 160, 3), np.uint8)
     row = draw_row(grid, [Cell((empty, empty), "12", "0:00:01.000   frame 25", "3.2 s")])
     picture = draw_page(grid, "Dornröschen, " * 20, ["settings"], [row])
     assert written[:3] == ["3.2 s", "12", "0:00:01.000   frame 25"]
-    assert written[3].startswith("Dornroschen")
-    assert written[3].endswith("..")
+    assert written[3].startswith("Dornröschen")
     edge = picture[:, grid.width - sheet_page._MARGIN + 1 :]
     assert (edge == 32).all(), "nothing is written over the edge"
 

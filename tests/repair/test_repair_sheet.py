@@ -53,13 +53,13 @@ class Drawn:
 
     def __init__(self, sheet: SpotSheet, monkeypatch: pytest.MonkeyPatch, tally: Tally) -> None:
         self.words: list[str] = []
-        write = module._write
+        write = module.write
 
-        def told(picture: np.ndarray, words: str, left: int, base: int) -> None:
+        def told(picture: np.ndarray, words: str, *rest: int, **more: float) -> None:
             self.words.append(words)
-            write(picture, words, left, base)
+            write(picture, words, *rest, **more)
 
-        monkeypatch.setattr(module, "_write", told)
+        monkeypatch.setattr(module, "write", told)
         self.picture = sheet.draw(tally)
         heads = [i for i, words in enumerate(self.words) if "(as found" in words]
         self.largest = self.words[heads[0] + 1 : heads[1]]

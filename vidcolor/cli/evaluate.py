@@ -55,9 +55,9 @@ def _evaluate(args: argparse.Namespace, extra: Sequence[str]) -> int:
     from vidcolor.api import write_text
     from vidcolor.errors import MediaError
     from vidcolor.evaluate import EvaluateConfig, evaluate_film
-    from vidcolor.evaluate.draw import save_png
     from vidcolor.evaluate.plot import draw_plot
     from vidcolor.evaluate.sheet import draw_sheet
+    from vidcolor.io.image import save_png
 
     known = {leaf.name: leaf for leaf in c.leaves(EvaluateConfig)}
     if args.keys:

@@ -117,9 +117,9 @@ def _inpaint(args: argparse.Namespace, extra: Sequence[str]) -> int:
 
 def _write(folder: Path, report: InpaintReport, job: InpaintJob) -> None:
     from vidcolor.api import write_text
-    from vidcolor.evaluate.draw import save_png
     from vidcolor.evaluate.inpaint.markup import to_latex, to_markdown
     from vidcolor.evaluate.sets.gallery import draw_gallery
+    from vidcolor.io.image import save_png
 
     texts: tuple[Any, ...] = (
         report.to_json(), report.to_csv(), to_markdown(report), to_latex(report),

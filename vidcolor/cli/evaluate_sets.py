@@ -254,9 +254,9 @@ def _videos(args: argparse.Namespace, extra: Sequence[str]) -> int:
 def _write(args: argparse.Namespace, report: SetReport, job: Any) -> None:
     """The table on stdout, and the files that were asked for."""
     from vidcolor.api import write_text
-    from vidcolor.evaluate.draw import save_png
     from vidcolor.evaluate.sets.gallery import draw_gallery
     from vidcolor.evaluate.sets.markup import to_latex, to_markdown, to_text
+    from vidcolor.io.image import save_png
 
     sys.stdout.write(to_text(report))
     if args.json:

@@ -126,8 +126,8 @@ def _build(args: argparse.Namespace, extra: Sequence[str]) -> int:
 
 def _show(args: argparse.Namespace, extra: Sequence[str]) -> int:
     refuse(extra)
-    from vidcolor.evaluate.draw import save_png
     from vidcolor.holes.sheet import draw_sheet
+    from vidcolor.io.image import save_png
 
     cells = _drawn(args) if args.what in _KINDS else _read(args)
     with Bar(None, "mask", args.quiet, args.stop) as bar:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
@@ -29,6 +30,7 @@ _CLIP = ("at", "layout", "height")
 _SHEET = ("boxes", "limit", "columns", "width")
 _PAGE = ("port", "host", "token", "folder", "no_browser", "upload_limit")
 _UPLOADS = Path("vidcolor-films")
+_NAME_BYTES = 220  # of a film's name in names that are made of it; disks take 255
 _GIB = 1 << 30
 
 
@@ -42,7 +44,10 @@ def add_command(add: Callable[..., Parser]) -> None:
         "preview", "look at a video in color before the long run", _preview, epilog=_EPILOG
     )
     preview.add_argument(
-        "input", type=Path, nargs="*", help="a video; for --serve several, or folders, or none"
+        "input",
+        type=Path,
+        nargs="*",
+        help="a video or picture; for --serve several, or folders, or none",
     )
     preview.add_argument(
         "--out", type=Path, help="SHEET.png or CLIP.mp4; default: INPUT-preview.png or .mp4, here"
@@ -90,6 +95,8 @@ def _preview(args: argparse.Namespace, extra: Sequence[str]) -> int:
     _refuse(args, _PAGE, "is for --serve")
     if len(args.input) != 1:
         raise Usage(f"name one video, not {len(args.input)}; only --serve takes several or none")
+    if args.input[0].is_dir():
+        raise Usage(f"{args.input[0]}: is a folder; name one video, or look at all with --serve")
     if args.at is None:
         if args.duration is not None:
             raise Usage("--duration is of a clip; say by --at where it begins")
@@ -120,9 +127,15 @@ def _contenders(
     return (one_contender("after", layers, args.plan),)
 
 
+def _beside(source: Path, suffix: str) -> Path:
+    """The name of what is made of a film, in the working folder."""
+    stem = os.fsencode(source.stem)[:_NAME_BYTES].decode(errors="ignore")
+    return Path(f"{stem}-preview{suffix}")
+
+
 def _sheet(args: argparse.Namespace, layers: Sequence[Mapping[str, Any]]) -> int:
     (source,) = args.input
-    out = args.out or Path(f"{source.stem}-preview.png")
+    out = args.out or _beside(source, ".png")
     if out.suffix.lower() == ".mp4":
         raise Usage(f"{out}: a sheet is written as .png; for a clip say by --at where it begins")
     contenders = _contenders(args, layers)
@@ -149,7 +162,7 @@ def _sheet(args: argparse.Namespace, layers: Sequence[Mapping[str, Any]]) -> int
 
 def _clip(args: argparse.Namespace, layers: Sequence[Mapping[str, Any]]) -> int:
     (source,) = args.input
-    out = args.out or Path(f"{source.stem}-preview.mp4")
+    out = args.out or _beside(source, ".mp4")
     contenders = _contenders(args, layers)
     from vidcolor.preview.clip import ClipConfig, open_clip
 

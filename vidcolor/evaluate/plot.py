@@ -12,9 +12,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vidcolor.evaluate.draw import INK, Bytes, Color, Text, blank, text_width
 from vidcolor.evaluate.records import FilmReport
 from vidcolor.evaluate.table import counted
+from vidcolor.ops.draw import INK, Bytes, Color, paper, text_width, write
 
 __all__ = ["draw_plot"]
 
@@ -101,9 +101,9 @@ def draw_plot(report: FilmReport) -> Bytes:
     values = report.curves.values
     panels = [p for p in _PANELS if any(curve.key in values for curve in p.curves)]
     height = _TOP + len(panels) * (_PANEL + _GAP) + _FOOT
-    picture = blank(height, _WIDTH)
+    picture = paper(height, _WIDTH)
     head = f"{Path(report.result).name}: {counted(report)}"
-    Text(head, scale=0.55).draw(picture, _LEFT, 22)
+    write(picture, head, _LEFT, 22, scale=0.55)
     time = np.asarray(report.curves.time, np.float64)
     for number, panel in enumerate(panels):
         top = _TOP + _GAP // 2 + number * (_PANEL + _GAP)
@@ -149,7 +149,7 @@ def _draw_panel(picture: Bytes, top: int, panel: _Panel, report: FilmReport, tim
         y = round(row(tick))
         cv2.line(picture, (_LEFT, y), (_WIDTH - _RIGHT, y), _GRID, 1)
         label = f"{tick:g}"
-        Text(label, scale=0.4).draw(picture, _LEFT - 8 - text_width(label, 0.4), y + 4)
+        write(picture, label, _LEFT - 8 - text_width(label, 0.4), y + 4, scale=0.4)
     _draw_shots(picture, top, bottom, report, time)
     cuts = np.flatnonzero(np.diff(np.asarray(report.curves.shot))) + 1
     for curve, values in curves:
@@ -157,13 +157,13 @@ def _draw_panel(picture: Bytes, top: int, panel: _Panel, report: FilmReport, tim
         for part in np.split(np.arange(len(time)), cuts):
             _draw_curve(picture, places[part], row(values[part]), curve)
     cv2.rectangle(picture, (_LEFT, top), (_WIDTH - _RIGHT, bottom), _CUT, 1)
-    Text(panel.title).draw(picture, _LEFT, top - 6)
+    write(picture, panel.title, _LEFT, top - 6)
     left = _WIDTH - _RIGHT
     for curve, _ in curves:
         left -= text_width(curve.name) + 34
         cv2.line(picture, (left, top - 10), (left + 18, top - 10), curve.color,
                  1 if curve.thin else 2)  # fmt: skip
-        Text(curve.name).draw(picture, left + 22, top - 6)
+        write(picture, curve.name, left + 22, top - 6)
 
 
 def _draw_shots(picture: Bytes, top: int, bottom: int, report: FilmReport, time: Floats) -> None:
@@ -173,7 +173,7 @@ def _draw_shots(picture: Bytes, top: int, bottom: int, report: FilmReport, time:
         if shot.start:
             cv2.line(picture, (left, top), (left, bottom), _CUT, 1)
         if len(places) > 1 and right - left >= _LEAST_LABEL:
-            Text(str(shot.shot), _CUT, 0.4).draw(picture, left + 4, bottom - 5)
+            write(picture, str(shot.shot), left + 4, bottom - 5, _CUT, 0.4)
     for moment in report.worst:
         x = round(_columns(moment.time, time))
         cv2.line(picture, (x, top), (x, top + 7), INK, 1)
@@ -215,4 +215,4 @@ def _draw_clock(picture: Bytes, base: int, time: Floats) -> None:
         label = f"{int(minutes)}:{rest:04.1f}" if ticks[-1] >= 60 else f"{tick:g} s"
         cv2.line(picture, (x, base), (x, base + 5), INK, 1)
         left = min(x - text_width(label, 0.4) // 2, _WIDTH - text_width(label, 0.4) - 2)
-        Text(label, scale=0.4).draw(picture, left, base + 20)
+        write(picture, label, left, base + 20, scale=0.4)

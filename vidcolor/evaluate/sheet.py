@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import cv2
-
-from vidcolor.evaluate.draw import Bytes, Text, blank
 from vidcolor.evaluate.records import FilmReport, Moment
 from vidcolor.io.source import as_time
+from vidcolor.ops.draw import Bytes, outline, paper, write
 
 __all__ = ["draw_sheet"]
 
 _HEAD, _GAP = 26, 8
 _LINE = (255, 220, 0)
-_SHADE = (0, 0, 0)
 
 
 def draw_sheet(report: FilmReport) -> Bytes:
@@ -25,15 +22,15 @@ def draw_sheet(report: FilmReport) -> Bytes:
     """
     rows = [moment for moment in report.worst if moment.pictures]
     if not rows:
-        sheet = blank(40, 560)
-        Text("no moment at which color jumps").draw(sheet, 12, 25)
+        sheet = paper(40, 560)
+        write(sheet, "no moment at which color jumps", 12, 25)
         return sheet
     height, width = rows[0].pictures[0].shape[:2]
     across = max(len(moment.pictures) for moment in rows)
-    sheet = blank(len(rows) * (_HEAD + height + _GAP), across * (width + _GAP) + _GAP)
+    sheet = paper(len(rows) * (_HEAD + height + _GAP), across * (width + _GAP) + _GAP)
     for number, moment in enumerate(rows):
         top = number * (_HEAD + height + _GAP)
-        Text(_caption(number, moment)).draw(sheet, _GAP, top + 18)
+        write(sheet, _caption(number, moment), _GAP, top + 18)
         for place, picture in enumerate(moment.pictures):
             framed = _framed(picture, moment, report)
             left = _GAP + place * (width + _GAP)
@@ -57,11 +54,8 @@ def _framed(picture: Bytes, moment: Moment, report: FilmReport) -> Bytes:
     tall, wide = report.frame_size
     y, x = height / (tall - above - below), width / (wide - left - right)
     x0, y0, x1, y1 = moment.box
-    corners = (
-        (round((x0 - left) * x), round((y0 - above) * y)),
-        (round((x1 - left) * x) - 1, round((y1 - above) * y) - 1),
-    )
+    first = round((x0 - left) * x), round((y0 - above) * y)
+    last = round((x1 - left) * x) - 1, round((y1 - above) * y) - 1
     drawn = picture.copy()
-    cv2.rectangle(drawn, *corners, _SHADE, 3)
-    cv2.rectangle(drawn, *corners, _LINE, 1)
+    outline(drawn, (*first, *last), _LINE)
     return drawn

@@ -199,6 +199,17 @@ def write_image(
     land_picture(path, data, overwrite, None if info is None else info.path)
 
 
+def save_png(path: Path, rgb: Array, overwrite: bool) -> None:
+    """Write a drawing, whole or not at all.
+
+    Raises:
+        MediaError: If the name is no PNG's; as `write_image`.
+    """
+    if path.suffix.lower() != ".png":
+        raise MediaError(f"{path}: is written as PNG; name it {path.with_suffix('.png').name}")
+    write_image(path, rgb, overwrite=overwrite)
+
+
 def picture_suffix(path: Path) -> str:
     """The extension of a picture to be written, in lower case.
 

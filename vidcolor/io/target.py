@@ -38,7 +38,11 @@ class Target:
         self._overwrite = overwrite
         self.path = Path(os.path.realpath(path))
         must_not_be(path, sources)
-        if self.path.exists():
+        try:
+            there = self.path.exists()
+        except OSError as error:  # a name too long, a folder that cannot be entered
+            raise MediaError(f"{path}: cannot be written ({reason(error)})") from error
+        if there:
             if not self.path.is_file():
                 raise MediaError(f"{path}: is not a file that can be replaced")
             if not overwrite:

@@ -6,23 +6,16 @@ import colorsys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import cv2
-import numpy as np
-import numpy.typing as npt
 import torch
 
-from vidcolor.evaluate.draw import Color, Text, text_width
 from vidcolor.ops.boxes import Upright, clip
+from vidcolor.ops.draw import WHITE, Bytes, Color, outline, shade, text_width, write
 from vidcolor.records import TRACKS_OF_A_SHOT, Colored
 
 __all__ = ["BoxMark", "box_color", "caption", "draw_boxes", "marks_of"]
 
-Bytes = npt.NDArray[np.uint8]
-
 _GOLDEN = 0.6180339887498949  # of a turn: neighboring numbers get colors far apart
 _VIVID = 0.5  # saturation at which letters can still be read on dark ground
-_WHITE: Color = (255, 255, 255)
-_DARK: Color = (0, 0, 0)
 _LETTER = 0.4
 _LINE_PX = 14  # height of a caption
 _MARGIN_PX = 4
@@ -92,7 +85,7 @@ def _area(box: tuple[float, float, float, float]) -> float:
 def box_color(track: int | None) -> Color:
     """A strong color, another one for every track."""
     if track is None:
-        return _WHITE
+        return WHITE
     red, green, blue = colorsys.hsv_to_rgb(track * _GOLDEN % 1, _VIVID, 1.0)
     return round(red * 255), round(green * 255), round(blue * 255)
 
@@ -113,16 +106,14 @@ def draw_boxes(picture: Bytes, marks: Sequence[BoxMark]) -> Bytes:
         x0, y0, x1, y1 = mark.box
         left, top = round(x0 * width), round(y0 * height)
         right, bottom = round(x1 * width) - 1, round(y1 * height) - 1
-        cv2.rectangle(drawn, (left - 1, top - 1), (right + 1, bottom + 1), _DARK, 1)
-        cv2.rectangle(drawn, (left + 1, top + 1), (right - 1, bottom - 1), _DARK, 1)
-        cv2.rectangle(drawn, (left, top), (right, bottom), box_color(mark.id), 1)
+        outline(drawn, (left, top, right, bottom), box_color(mark.id))
     for mark in marks:
         place = round(mark.box[0] * width), round(mark.box[1] * height)
         caption(drawn, mark.text, place, box_color(mark.id))
     return drawn
 
 
-def caption(picture: Bytes, text: str, place: tuple[int, int], color: Color = _WHITE) -> None:
+def caption(picture: Bytes, text: str, place: tuple[int, int], color: Color = WHITE) -> None:
     """Write a line into a picture, on a ground that is darkened.
 
     Args:
@@ -135,6 +126,6 @@ def caption(picture: Bytes, text: str, place: tuple[int, int], color: Color = _W
     wide = min(width, text_width(text, _LETTER) + 2 * _MARGIN_PX)
     left = max(0, min(place[0], width - wide))
     top = max(0, min(place[1], height - _LINE_PX))
-    ground = picture[top : top + _LINE_PX, left : left + wide]
-    ground[:] = (ground * np.float32(_SHADE)).astype(np.uint8)
-    Text(text, color, _LETTER).draw(picture, left + _MARGIN_PX, top + _LINE_PX - 4)
+    shade(picture[top : top + _LINE_PX, left : left + wide], _SHADE)
+    room = wide - 2 * _MARGIN_PX
+    write(picture, text, left + _MARGIN_PX, top + _LINE_PX - 4, color, _LETTER, room)

@@ -16,6 +16,7 @@ from vidcolor.api import Job
 from vidcolor.build import Download
 from vidcolor.errors import ConfigError, MediaError
 from vidcolor.io.clip_writer import ClipWriter
+from vidcolor.io.image import is_image
 from vidcolor.io.prefetch import prefetch
 from vidcolor.io.source import as_time, open_source
 from vidcolor.io.target import Target
@@ -106,6 +107,8 @@ def open_clip(
     """
     if out.suffix.lower() != _SUFFIX:
         raise MediaError(f"{out}: a clip is written as .mp4; name it {out.stem}{_SUFFIX}")
+    if is_image(source):
+        raise MediaError(f"{source}: is a picture, which has no clip; leave out --at for a sheet")
     Target(out, overwrite, (source,)).discard()
     with VideoReader(source, config.part) as reader:
         total = reader.frames_estimate

@@ -7,17 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-import cv2
 import numpy as np
-import numpy.typing as npt
 
 from vidcolor.errors import ConfigError
+from vidcolor.ops.draw import LETTER_PX, WHITE, Bytes, shade, text_width, write
 from vidcolor.preview.pictures import shown_size
 from vidcolor.records import VideoInfo
 
 __all__ = ["LAYOUTS", "Kind", "Layout", "fitting"]
 
-Bytes = npt.NDArray[np.uint8]
 Kind = Literal["side", "split", "wipe"]
 
 LAYOUTS: tuple[Kind, ...] = ("side", "split", "wipe")
@@ -29,12 +27,9 @@ _REACH = 0.48  # of the width, from the middle, so that the line is never out of
 _LINE_SHARE = 1 / 540  # thickness of the line, of the height
 _LEAST_PX = 16
 
-_FONT = cv2.FONT_HERSHEY_SIMPLEX
 _LETTER_SHARE = 1 / 45  # height of letters, of the height of a picture
 _LETTERS_PX = (9, 16)  # never smaller or larger
-_LETTER_PX = 22.0  # height of the font's capitals at scale 1
 _SHADE = 0.45  # light left behind letters and beside lines
-_WHITE = (255, 255, 255)
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +122,8 @@ class Layout:
         thick = max(1, round(height * _LINE_SHARE))
         for edge in edges:
             left = min(max(0, edge - thick // 2), width - thick)
-            _shade(canvas[:, max(0, left - 1) : left + thick + 1])  # seen on white as well
-            canvas[:, left : left + thick] = _WHITE
+            shade(canvas[:, max(0, left - 1) : left + thick + 1], _SHADE)  # seen on white as well
+            canvas[:, left : left + thick] = WHITE
         for place, label in enumerate(self.labels):
             band = bounds[place], bounds[place + 1]
             _write(canvas, label, "top right" if band[1] == width else "top left", band)
@@ -197,23 +192,13 @@ def _write(
     band: tuple[int, int],
 ) -> None:
     """Small letters on a darkened ground, if they find room between two columns."""
-    plain = text.encode("ascii", "replace").decode("ascii")
     least, most = _LETTERS_PX
     tall = min(max(least, round(picture.shape[0] * _LETTER_SHARE)), most)
-    scale, margin = tall / _LETTER_PX, max(2, tall // 2)
-    wide = int(cv2.getTextSize(plain, _FONT, scale, 1)[0][0])
-    height, width = tall + 2 * margin, wide + 2 * margin
+    scale, margin = tall / LETTER_PX, max(2, tall // 2)
+    height, width = tall + 2 * margin, text_width(text, scale) + 2 * margin
     if width > band[1] - band[0] or height > picture.shape[0]:
         return
     left = band[1] - width if corner == "top right" else band[0]
     top = picture.shape[0] - height if corner == "bottom left" else 0
-    ground = picture[top : top + height, left : left + width]
-    _shade(ground)
-    foot = top + height - margin
-    cv2.putText(
-        picture, plain, (left + margin, foot), _FONT, scale, _WHITE, 1, cv2.LINE_AA
-    )  # fmt: skip
-
-
-def _shade(picture: Bytes) -> None:
-    picture[:] = (picture * np.float32(_SHADE)).astype(np.uint8)
+    shade(picture[top : top + height, left : left + width], _SHADE)
+    write(picture, text, left + margin, top + height - margin, WHITE, scale)

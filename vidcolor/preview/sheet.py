@@ -16,13 +16,13 @@ import numpy.typing as npt
 from vidcolor.build import Download
 from vidcolor.config import Config
 from vidcolor.errors import ConfigError, MediaError
-from vidcolor.evaluate.draw import save_png
 from vidcolor.guidance.moment import Moment
 from vidcolor.guidance.script.entries import timecode
 from vidcolor.guidance.script.text import to_data
 from vidcolor.guided import Frames
 from vidcolor.io.film_frames import FilmFrames
 from vidcolor.io.film_part import FilmPart
+from vidcolor.io.image import is_image, land_picture
 from vidcolor.io.prefetch import prefetch
 from vidcolor.io.source import reason
 from vidcolor.io.target import Target
@@ -68,10 +68,11 @@ def make_sheet(
 
     Only frames that are shown are decoded, and key frames where cuts are looked for. One frame of a
     shot is colored by itself (`preview.look`), with boxes a short run from the beginning of its
-    shot by the whole line. What is there so far lies in `STEM.partial.png` after every row.
+    shot by the whole line. What is there so far lies in `STEM.partial.png` after every row, and
+    stays there if the sheet is given up; pages get their names when all are done.
 
     Args:
-        source: A video.
+        source: A video, or a picture.
         out: `.png`; further pages are called `STEM-2.png` and so on.
         config: How it is colored, and how its shots are found.
         script: Color script: shots, settings, hints, references.
@@ -94,6 +95,8 @@ def make_sheet(
     """
     if limit is not None and limit < 1:
         raise ConfigError(f"limit must be at least 1 shot, not {limit}")
+    if out.suffix.lower() != ".png":
+        raise MediaError(f"{out}: a sheet is written as .png; name it {out.stem}.png")
     for path in (out, _page_path(out, 2)):
         Target(path, overwrite, (source,)).discard()  # refused now, not after minutes
     with FilmFrames(source) as film:
@@ -189,6 +192,8 @@ class _Shots:
         """A shot before and after."""
         pictures = [self._film.rgb(frame, self._grid.pane)]
         pictures += [self._after(way, place, frame) for way in self._ways]
+        if is_image(self._film.path):
+            return Cell(tuple(pictures), "", "", "")
         info = self._film.info
         since = (frame.pts[0] - self._film.first_pts) * info.time_base
         facts = timecode(max(since, Fraction(0)))
@@ -278,6 +283,8 @@ class _Title:
         named = len(ways) > 1
         said += [f"{way.name}: {way.said}" if named else way.said for way in ways if way.said]
         facts = f"{length}{width} x {height}   {rate} frames a second"
+        if is_image(film.path):
+            facts = f"{width} x {height}"
         return cls(film.path.name, facts, plan, tuple(said) or ("settings as usual",))
 
     def lines(self, first: int, shown: int, page: int, last: bool) -> list[str]:
@@ -296,7 +303,7 @@ class _Title:
             said += f", {plan.most} of them shown"
         elif not plan.exact:
             said = f"{said or ('some of the shots' if plan.chosen else 'shots')} seen at key frames"
-        shots = f"   {said}"
+        shots = "" if is_image(self.name) else f"   {said}"
         if page > 1 or not last:
             shots += f"   page {page}"
         return [self.facts + shots, *self.settings]
@@ -319,7 +326,7 @@ class _Pages:
     def add(self, cell: Cell) -> None:
         """Take the next shot."""
         if len(self._rows) >= self._grid.rows:
-            self._land(last=False)
+            self._end_page(last=False)
         self._cells.append(cell)
         self._count += 1
         first = not self._rows and len(self._cells) == 1
@@ -327,35 +334,41 @@ class _Pages:
             self._rows.append(draw_row(self._grid, self._cells))
             self._cells = []
         if not self._cells or first:
-            self._show()
+            half = [draw_row(self._grid, self._cells)] if self._cells else []
+            self._show([*self._rows, *half], last=False)
 
     def finish(self) -> tuple[Path, ...]:
         """Write what is left; all pages."""
         if self._cells:
             self._rows.append(draw_row(self._grid, self._cells))
             self._cells = []
-        self._land(last=True)
-        partial_of(self._out).unlink(missing_ok=True)
+        self._end_page(last=True)
+        for path in self._done:
+            partial = partial_of(path)
+            try:
+                land_picture(path, partial.read_bytes(), self._overwrite, None)
+                partial.unlink()
+            except MediaError:
+                raise
+            except OSError as error:
+                raise MediaError(f"{partial}: cannot be renamed ({reason(error)})") from error
         return tuple(self._done)
 
-    def _page(self, last: bool, rows: Sequence[Bytes]) -> Bytes:
-        lines = self._title.lines(self._before, self._count, len(self._done) + 1, last)
-        return draw_page(self._grid, self._title.name, lines, rows)
-
-    def _land(self, last: bool) -> None:
-        path = _page_path(self._out, len(self._done) + 1)
-        save_png(path, self._page(last, self._rows), self._overwrite)
-        self._done.append(path)
+    def _end_page(self, last: bool) -> None:
+        self._show(self._rows, last)
+        self._done.append(_page_path(self._out, len(self._done) + 1))
         self._before += self._count
         self._rows, self._count = [], 0
 
-    def _show(self) -> None:
-        """What is there so far, under the name of what is not whole."""
-        rows = [*self._rows, draw_row(self._grid, self._cells)] if self._cells else self._rows
-        path = partial_of(self._out)
+    def _show(self, rows: Sequence[Bytes], last: bool) -> None:
+        """What is there so far of a page, under the name of what is not whole."""
+        number = len(self._done) + 1
+        lines = self._title.lines(self._before, self._count, number, last)
+        page = draw_page(self._grid, self._title.name, lines, rows)
+        path = partial_of(_page_path(self._out, number))
         hidden = path.with_name(f".{path.stem[:100]}-{secrets.token_hex(4)}.png")
         try:
-            hidden.write_bytes(png(self._page(False, rows)))
+            hidden.write_bytes(png(page))
             hidden.replace(path)
         except OSError as error:
             raise MediaError(f"{path}: cannot be written ({reason(error)})") from error

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import math
-import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
 from vidcolor.errors import ConfigError
-from vidcolor.evaluate.draw import Color, Text, text_width
+from vidcolor.ops.draw import Bytes, Color, paper, text_width, write
 
 __all__ = ["WIDTH_PX", "Cell", "Grid", "draw_page", "draw_row"]
-
-Bytes = npt.NDArray[np.uint8]
 
 WIDTH_PX = 1920
 """Of a sheet, at most."""
@@ -36,9 +32,9 @@ _TITLE, _LINE, _HEADS = 40, 24, 34
 _TITLE_LETTER, _LETTER = 0.8, 0.5
 _AREA_PX = 51_000  # of a picture, about, where there are many
 _TALL_PX = 560  # of a picture, at most
-_LEAST_WIDTH = 640  # so that the title has room
+_TITLE_ROOM = 640  # width that a sheet has for its title, if it may
+_LEAST_PANE = 16  # width of a picture, unless the film is narrower
 _ROWS_FIRST = 4  # so many rows, before there is another column
-_CUT_SHORT = ".."
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +45,13 @@ class Grid:
         heads: What each picture of a shot is called: before, after, ...
         columns: Shots in a row.
         pane: `(height, width)` of a picture.
+        most: Width of the sheet, at most.
     """
 
     heads: tuple[str, ...]
     columns: int
     pane: tuple[int, int]
+    most: int
 
     @classmethod
     def fitting(
@@ -76,6 +74,8 @@ class Grid:
         Raises:
             ConfigError: If so many columns do not fit.
         """
+        if columns is not None and columns < 1:
+            raise ConfigError(f"columns must be at least 1, not {columns}")
         count, aspect = len(heads), size[1] / size[0]
         room = width - 2 * _MARGIN + _GAP
         if columns is None:
@@ -84,12 +84,12 @@ class Grid:
             columns = min(columns, max(1, -(-shots // _ROWS_FIRST)))
         wide = (room // columns - _GAP - (count - 1) * _SEAM) // count
         wide = min(wide, size[1], max(1, round(_TALL_PX * aspect)))
-        if columns < 1 or wide < 16:
+        if wide < min(_LEAST_PANE, size[1]):
             raise ConfigError(
-                f"columns: {columns} of {count} pictures do not fit into {width} pixels; "
-                "take fewer, or a larger width"
+                f"{columns} column{'s' * (columns != 1)} of {count} pictures do not fit into "
+                f"{width} pixels; take fewer, or a larger width"
             )
-        return cls(tuple(heads), columns, (max(1, round(wide / aspect)), wide))
+        return cls(tuple(heads), columns, (max(1, round(wide / aspect)), wide), width)
 
     @property
     def cell(self) -> int:
@@ -101,7 +101,7 @@ class Grid:
     def width(self) -> int:
         """Of the sheet."""
         cells = self.columns * (self.cell + _GAP) - _GAP
-        return max(_LEAST_WIDTH, cells + 2 * _MARGIN)
+        return max(min(_TITLE_ROOM, self.most), cells + 2 * _MARGIN)
 
     @property
     def row(self) -> int:
@@ -137,7 +137,7 @@ class Cell:
 
 def draw_row(grid: Grid, cells: Sequence[Cell]) -> Bytes:
     """A row of shots, (h, w, 3) uint8."""
-    row = _paper(grid.row, grid.width)
+    row = paper(grid.row, grid.width, _PAPER)
     height, width = grid.pane
     for column, cell in enumerate(cells):
         left = grid.left(column)
@@ -149,12 +149,12 @@ def draw_row(grid: Grid, cells: Sequence[Cell]) -> Bytes:
         if cell.length:
             long = text_width(cell.length, _LETTER)
             if room - long > grid.cell // 2:
-                Text(cell.length, _FAINT, _LETTER).draw(row, left + grid.cell - long, base)
+                write(row, cell.length, left + grid.cell - long, base, _FAINT, _LETTER)
                 room -= long + _GAP // 2
         if cell.name:
-            Text(cell.name, _INK, _LETTER).draw(row, left, base)
+            write(row, cell.name, left, base, _INK, _LETTER)
         indent = text_width(f"{cell.name}  ", _LETTER) if cell.name else 0
-        _write(row, cell.facts, left + indent, base, room - indent, _FAINT)
+        write(row, cell.facts, left + indent, base, _FAINT, _LETTER, room - indent)
     return row
 
 
@@ -171,43 +171,16 @@ def draw_page(grid: Grid, title: str, lines: Sequence[str], rows: Sequence[Bytes
         (H, W, 3) uint8 R'G'B'.
     """
     top = _MARGIN + _TITLE + _LINE * len(lines) + _HEADS
-    head = _paper(top, grid.width)
+    head = paper(top, grid.width, _PAPER)
     room = grid.width - 2 * _MARGIN
-    _write(head, title, _MARGIN, _MARGIN + 20, room, _INK, _TITLE_LETTER)
+    write(head, title, _MARGIN, _MARGIN + 20, _INK, _TITLE_LETTER, room)
     for number, line in enumerate(lines):
-        _write(head, line, _MARGIN, _MARGIN + _TITLE + _LINE * (number + 1) - 8, room, _FAINT)
+        base = _MARGIN + _TITLE + _LINE * (number + 1) - 8
+        write(head, line, _MARGIN, base, _FAINT, _LETTER, room)
     for column in range(grid.columns if rows else 0):
         for place, name in enumerate(grid.heads):
             left = grid.left(column) + place * (grid.pane[1] + _SEAM)
-            _write(head, name, left, top - 8, grid.pane[1], _INK)
+            write(head, name, left, top - 8, _INK, _LETTER, grid.pane[1])
     rule = top - _HEADS + 2
     head[rule, _MARGIN : grid.width - _MARGIN] = _RULE
-    return np.concatenate([head, *rows, _paper(_MARGIN - _ROW_GAP, grid.width)])
-
-
-def _paper(height: int, width: int) -> Bytes:
-    return np.full((height, width, 3), _PAPER, np.uint8)
-
-
-def _write(
-    picture: Bytes,
-    text: str,
-    left: int,
-    base: int,
-    room: int,
-    color: Color,
-    scale: float = _LETTER,
-) -> None:
-    """A line of text, cut short where it does not fit into `room` pixels."""
-    plain = _without_accents(text)
-    if text_width(plain, scale) > room:
-        while plain and text_width(plain + _CUT_SHORT, scale) > room:
-            plain = plain[:-1]
-        plain = plain.rstrip() + _CUT_SHORT
-    Text(plain, color, scale).draw(picture, left, base)
-
-
-def _without_accents(text: str) -> str:
-    """Letters that have none; the font has only those of ASCII."""
-    split = unicodedata.normalize("NFKD", text)
-    return "".join(letter for letter in split if not unicodedata.combining(letter))
+    return np.concatenate([head, *rows, paper(_MARGIN - _ROW_GAP, grid.width, _PAPER)])

@@ -184,7 +184,7 @@ def _stops(film: FilmFrames) -> list[_Stop]:
     for (pts, least), (following, _) in pairwise([*kept, (round(end), 0)]):
         stops.append(_Stop(pts, True, least))
         if (following - pts) * base > _FAR_S:
-            step = round(_STEP_S / base)
+            step = max(1, round(_STEP_S / base))
             stops += [_Stop(one, False, _DUE) for one in range(pts + step, following, step)]
     return stops
 

@@ -8,17 +8,15 @@ from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
+from vidcolor.ops.draw import Bytes, Color, fitted, paper, write
 from vidcolor.records import ColorSpec, FrameBatch
 from vidcolor.repair.pulse import Pulse
 from vidcolor.repair.records import KINDS, Kind, Repaired, Spot
 
 __all__ = ["COLORS", "SpotSheet", "Tally"]
 
-Bytes = npt.NDArray[np.uint8]
-
-COLORS: dict[Kind, tuple[int, int, int]] = {
+COLORS: dict[Kind, Color] = {
     "dust": (230, 60, 60),
     "hair": (230, 140, 30),
     "scratch": (60, 140, 240),
@@ -28,8 +26,6 @@ COLORS: dict[Kind, tuple[int, int, int]] = {
 }
 """R'G'B' of each kind of damage, in sheets and overlays."""
 
-_PAPER = (255, 255, 255)
-_INK = (40, 40, 40)
 _TILE = 112
 _CONTEXT_PX = 24  # around a spot, at least
 _GAP, _TEXT, _HEAD = 10, 15, 28
@@ -208,28 +204,21 @@ def _shown(frames: FrameBatch, number: int, rows: slice, columns: slice) -> Byte
 
 
 def _tile(picture: Bytes) -> Bytes:
-    way = cv2.INTER_AREA if picture.shape[0] > _TILE else cv2.INTER_NEAREST
-    return np.asarray(cv2.resize(picture, (_TILE, _TILE), interpolation=way), np.uint8)
+    return fitted(picture, (_TILE, _TILE), cv2.INTER_NEAREST)
 
 
 def _text(words: str, width: int, height: int = 20) -> Bytes:
-    strip = np.full((height, width, 3), _PAPER, np.uint8)
-    _write(strip, words, _GAP, height - 6)
+    strip = paper(height, width)
+    write(strip, words, _GAP, height - 6, scale=_LETTER)
     return strip
 
 
-def _write(picture: Bytes, words: str, left: int, base: int) -> None:
-    cv2.putText(
-        picture, words, (left, base), cv2.FONT_HERSHEY_SIMPLEX, _LETTER, _INK, 1, cv2.LINE_AA
-    )  # fmt: skip
-
-
 def _row(entries: list[_Entry], width: int) -> Bytes:
-    strip = np.full((_TILE + _TEXT + _GAP, width, 3), _PAPER, np.uint8)
+    strip = paper(_TILE + _TEXT + _GAP, width)
     for place, entry in enumerate(entries):
         left = _GAP + place * (3 * _TILE + 2 + _GAP)
         for step, picture in enumerate((entry.before, entry.marked, entry.after)):
             x = left + step * (_TILE + 1)
             strip[:_TILE, x : x + _TILE] = picture
-        _write(strip, entry.caption, left, _TILE + _TEXT - 4)
+        write(strip, entry.caption, left, _TILE + _TEXT - 4, scale=_LETTER)
     return strip

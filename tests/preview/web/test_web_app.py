@@ -1,3 +1,4 @@
+import contextlib
 import errno
 import json
 import logging
@@ -431,6 +432,40 @@ def test_an_upload_that_stops_coming_is_given_up(here, monkeypatch):
         sender.sendall(head.encode() + b"Content-Length: 100000\r\n\r\nfilm")
         assert sender.recv(65536).startswith(b"HTTP/1.1 408")
     wait_for(lambda: not list(here.folder.glob(".*")))
+
+
+def test_an_upload_that_only_drips_is_given_up(here, monkeypatch):
+    monkeypatch.setattr(bodies, "_STALL_S", 0.4)
+    head = "PUT /api/uploads?name=half.mp4 HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Vidcolor: 1\r\n"
+    with socket.create_connection((here.call.host, here.call.port), 5) as sender:
+        sender.sendall(head.encode() + b"Content-Length: 100000\r\n\r\nfilm")
+        sender.settimeout(0.05)
+        end, got = time.monotonic() + 4, b""
+        while not got and time.monotonic() < end:
+            sender.sendall(b"a")
+            with contextlib.suppress(TimeoutError):
+                got = sender.recv(65536)
+        assert got.startswith(b"HTTP/1.1 408")
+    wait_for(lambda: not list(here.folder.glob(".*")))
+
+
+def test_uploads_leave_threads_for_others(here):
+    """Each upload holds a thread; all of them at once would leave none to answer with."""
+    head = b"PUT /api/uploads?name=a.mp4 HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Vidcolor: 1\r\n"
+    with contextlib.ExitStack() as open_ones:
+        senders = []
+        for _ in range(45):
+            line = socket.create_connection((here.call.host, here.call.port), 5)
+            senders.append(open_ones.enter_context(line))
+            line.sendall(head + b"Content-Length: 100000\r\n\r\nfilm")
+        refused = senders[8:]
+        for line in refused:
+            assert line.recv(65536).startswith(b"HTTP/1.1 503")
+        assert here.call.ask("GET", "/api/state", timeout=3).status == 200
+        picture = here.call.ask("PUT", f"/api/films/{here.film}/references?name=a.png", b"picture")
+        assert (picture.status, "at once" in picture.json["error"]) == (503, True)
+    wait_for(lambda: not list(here.folder.glob(".*")))
+    assert here.call.ask("PUT", "/api/uploads?name=a.mp4", b"film").status == 201
 
 
 def test_an_upload_waits_for_a_slow_disk(here):

@@ -1,8 +1,13 @@
 """A film as the page has it open: shots, previews, the render, and the script between them."""
 
 import json
+import logging
+import re
 import shutil
+import threading
+import time
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -20,15 +25,20 @@ from shown_film import (
 )
 
 from vidcolor.api import open_plan
-from vidcolor.errors import GuidanceError
+from vidcolor.errors import GuidanceError, MediaError
 from vidcolor.guidance.script.file import read_script
 from vidcolor.io.segments import parts_folder
 from vidcolor.preview.web.desk.desk import Desk
 from vidcolor.preview.web.desk.library import FilmEntry
+from vidcolor.preview.web.film import planned, statement
 from vidcolor.preview.web.film.session import FilmSession
 from vidcolor.preview.web.jobs import Jobs
+from vidcolor.preview.web.shots import frames as frames_module
+from vidcolor.preview.web.shots import views as views_module
 from vidcolor.preview.web.shots.cache import ViewCache
 from vidcolor.preview.web.shots.frames import NotMade
+from vidcolor.render import film_mark
+from vidcolor.scripted import ScriptedFilm
 
 STARTS = (0, LENGTHS[0], LENGTHS[0] + LENGTHS[1])
 REDDER = {"do": "grade", "shot": 0, "field": "temperature", "value": 60}
@@ -237,6 +247,161 @@ def test_a_newer_wish_for_a_shot_replaces_the_older(opened):
     assert opened.shot(0)["state"] == "ready"
 
 
+def _slow(monkeypatch):
+    """Previews that color until they are told to stop; gives the frames that were told."""
+    begun = threading.Event()
+
+    def make(self, output, places, *, progress, **more):
+        while True:
+            begun.set()
+            progress(0)
+            time.sleep(0.01)
+
+    monkeypatch.setattr(ScriptedFilm, "make", make)
+    return begun
+
+
+def test_going_back_to_what_is_ready_stops_the_preview_of_what_is_not(opened, monkeypatch):
+    session = opened.session
+    opened.run(session.preview(0))
+    session.apply([REDDER])
+    begun = _slow(monkeypatch)
+    job = session.preview(0)
+    assert begun.wait(30)
+    session.undo()
+    assert opened.jobs.wait(job.id, 10).state == "canceled"
+    assert opened.shot(0)["state"] == "ready"
+
+
+def test_a_preview_that_nobody_wants_any_more_is_stopped(opened, monkeypatch):
+    """Of the shot that was edited; that of another shot goes on, also when it only waits."""
+    session, begun = opened.session, _slow(monkeypatch)
+    first, second = session.preview(0), session.preview(1)
+    assert begun.wait(30)
+    session.apply([{"do": "note", "shot": 0, "text": "a note changes no color"}])
+    assert not opened.jobs.wait(first.id, 0.3).over
+    session.apply([REDDER])
+    assert opened.jobs.wait(first.id, 10).state == "canceled"
+    assert opened.jobs.wait(second.id, 0.3).state == "running"
+    session.apply([{"do": "grade", "shot": None, "field": "temperature", "value": 30}])
+    assert opened.jobs.wait(second.id, 10).state == "canceled"
+
+
+def test_what_is_stopping_is_not_what_is_asked_for(opened, monkeypatch):
+    session, begun, gate = opened.session, threading.Event(), threading.Event()
+
+    def make(self, output, places, *, progress, **more):
+        begun.set()
+        assert gate.wait(30)
+        progress(0)
+
+    monkeypatch.setattr(ScriptedFilm, "make", make)
+    job = session.preview(0)
+    assert begun.wait(30)
+    session.apply([REDDER])
+    session.undo()
+    try:
+        assert not opened.jobs.wait(job.id, 0).over
+        assert session.preview(0).id != job.id
+    finally:
+        gate.set()
+
+
+def test_a_preview_that_began_before_keys_were_known_is_stopped_too(source, tmp_path, monkeypatch):
+    path, gate = tmp_path / "film.mkv", threading.Event()
+    shutil.copy(source, path)
+    make_script(path)
+
+    def mark(path):
+        assert gate.wait(30)
+        return film_mark(path)
+
+    monkeypatch.setattr(planned, "film_mark", mark)
+    begun = _slow(monkeypatch)
+    opened = Opened(path, tmp_path / "cache")
+    try:
+        job, other = opened.session.preview(0), opened.session.preview(1)
+        opened.session.apply([REDDER])
+        assert not opened.jobs.wait(job.id, 0.3).over
+        gate.set()
+        assert opened.jobs.wait(job.id, 10).state == "canceled"
+        assert not opened.jobs.wait(other.id, 0.3).over, "its key is as it was"
+        assert not begun.is_set() or opened.shot(0)["state"] == "none"
+    finally:
+        gate.set()
+        opened.close()
+
+
+def test_which_shots_have_a_thumbnail_in_color(opened):
+    session = opened.session
+    until(lambda: all(shot["thumb"] for shot in session.state()["shots"]))
+    opened.jobs.wait(opened.jobs.list()[-1].id, 30)
+    cache = session._opened.views._cache
+    mark = session._opened.views._mark
+    key = opened.shot(1)["key"]
+    cache.drop(mark, f"thumb-look-{key}")
+    assert [shot["thumb"] for shot in session.state()["shots"]] == [True, False, True]
+    with pytest.raises(NotMade):
+        session.thumb(1, "after")
+    opened.run(session.preview(1))
+    assert cache.has(mark, f"thumb-{key}")
+    assert opened.shot(1)["thumb"], "the exact one"
+
+
+def test_the_state_follows_what_is_read(opened, monkeypatch):
+    """The script's words are kept for the next time, not longer than they are true."""
+    session, asked = opened.session, []
+    words = statement.hints
+
+    def hints(clock):
+        asked.append(clock)
+        return words(clock)
+
+    monkeypatch.setattr(statement, "hints", hints)
+    session.apply([DOT])
+    first = session.state()["hints"]
+    assert [(hint["shot"], hint["frame"]) for hint in first] == [(1, 3)]
+    session.state()
+    assert len(asked) == 1
+    session.state()["shots"][0]["note"] = "mine alone"
+    assert opened.shot(0)["note"] == ""
+    opened.run(session.preview(1))
+    session.state()
+    assert len(asked) == 2, "frames have their own times now"
+    session.undo()
+    assert session.state()["hints"] == []
+
+
+def test_very_long_shots(opened, monkeypatch):
+    """As if 6 frames were many: of the rest every third has a picture, the clip is shorter."""
+    for name, value in (("CLIP_FRAMES", 6), ("_MORE_PICTURES", 3)):
+        monkeypatch.setattr(frames_module, name, value)
+    for module in (statement, views_module):
+        monkeypatch.setattr(module, "CLIP_FRAMES", 6)
+    session = opened.session
+    session.apply([{"do": "note", "shot": 0, "text": "long"}])
+    rows = session.state()["shots"]
+    assert [(row["clip_frames"], row["picture_step"]) for row in rows] == [(6, 3), (6, 3), (6, 2)]
+    opened.run(session.preview(1))
+    overlay = session.overlay(1)
+    assert (overlay["clip_frames"], overlay["picture_step"]) == (6, 3)
+    assert len(overlay["frames"]) == LENGTHS[1], "boxes of all"
+    with av.open(str(session.clip(1))) as clip:
+        assert len(list(clip.decode(video=0))) == 6
+    key, folder = opened.shot(1)["key"], session._opened.views._cache.root
+    (after,) = folder.glob(f"*/{key}")
+    (before,) = folder.glob("*/before-13-*")
+    for side in (after, before):
+        numbers = sorted(int(path.stem) for path in side.glob("0*.jpg"))
+        assert numbers == [0, 1, 2, 3, 4, 5, 6, 9, 12]
+    for side in ("before", "after"):
+        assert session.picture(1, 11, side) == session.picture(1, 9, side)
+        assert session.picture(1, 5, side) != session.picture(1, 4, side)
+    exact = pixels(session.full_picture(1, 11, "after")).astype(float)
+    near = pixels(session.picture(1, 11, "after")).astype(float)
+    assert np.abs(exact - near).mean() > 1, "at full size it is the very frame"
+
+
 def test_after_a_restart_all_is_there(opened, tmp_path):
     session = opened.session
     opened.run(session.preview(2))
@@ -286,6 +451,15 @@ def test_the_render(opened):
     assert not session.state()["output"]["up_to_date"], "all shots are there, but the film is older"
     opened.run(session.render(overwrite=True))
     assert session.state()["output"]["up_to_date"]
+
+
+def test_what_was_not_made_here_is_not_replaced(opened):
+    session = opened.session
+    original = session.entry.path.with_name("original.mkv")
+    original.write_bytes(b"mine")
+    with pytest.raises(GuidanceError, match=r"original\.mkv was not made here"):
+        session.render("original.mkv", overwrite=True)
+    assert original.read_bytes() == b"mine"
 
 
 def test_a_render_under_another_name_uses_what_was_previewed(opened):
@@ -442,6 +616,62 @@ def test_damage(opened):
     session.apply([{"do": "setting", "shot": 0, "key": "restore.sensitivity", "value": "high"}])
     with pytest.raises(NotMade):
         session.damage(0, 2)
+
+
+def test_a_film_that_goes_and_comes_back(opened):
+    session, path = opened.session, opened.session.entry.path
+    opened.run(session.preview(0))
+    ready = opened.shot(0)
+    path.rename(path.with_suffix(".away"))
+    gone = r"film.mkv cannot be read any more \(.*\); put it back, or choose another film"
+    assert re.fullmatch(gone, session.state()["problem"])
+    for ask in (lambda: session.preview(1), session.render, lambda: session.look(0, 3)):
+        with pytest.raises(MediaError, match=gone):
+            ask()
+    path.with_suffix(".away").rename(path)
+    assert session.state()["problem"] == ""
+    assert opened.shot(0) == ready
+    data = path.read_bytes()
+    path.unlink()
+    path.write_bytes(data)  # copied back, with another time
+    assert (session.state()["problem"], opened.shot(0)) == ("", ready)
+    path.write_bytes(data[: len(data) // 2])
+    assert "is another film than the one that was opened" in session.state()["problem"]
+    with pytest.raises(MediaError, match="put that one back, or start the program again"):
+        session.preview(1)
+    path.write_bytes(data)
+    assert session.state()["problem"] == ""
+    opened.run(session.preview(1))
+
+
+def test_a_film_that_goes_while_it_is_colored(opened, monkeypatch):
+    session, path = opened.session, opened.session.entry.path
+    make = ScriptedFilm.make
+
+    def late(self, *words, **more):
+        path.unlink(missing_ok=True)
+        return make(self, *words, **more)
+
+    monkeypatch.setattr(ScriptedFilm, "make", late)
+    job = opened.jobs.wait(session.preview(2).id, 30)
+    assert job.state == "failed"
+    assert re.search(r"film\.mkv: (cannot|no such)", job.message, re.IGNORECASE), job.message
+    assert not list(session._opened.views._cache.root.glob("*/.*"))
+
+
+def test_the_log_does_not_repeat_itself(opened, caplog):
+    """What every line that is built says of its detector, is said once; warnings always."""
+    caplog.set_level("INFO", "vidcolor")
+    log = logging.getLogger("vidcolor.stages.detect")
+    for _ in range(3):
+        log.info("detector: %s", "motion")
+        log.warning("out of memory")
+    log.info("detector: %s", "none")
+    said = [record.getMessage() for record in caplog.records if record.name == log.name]
+    assert said == ["detector: motion", *["out of memory"] * 3, "detector: none"]
+    opened.jobs.close()
+    log.info("detector: motion")
+    assert caplog.records[-1].getMessage() == "detector: motion"
 
 
 def test_a_script_that_somebody_breaks(opened):

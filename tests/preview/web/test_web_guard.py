@@ -140,6 +140,19 @@ def test_other_pages_read_nothing_either(here):
     assert here.call.get("/api/state", **head).status == 403
 
 
+def test_old_browsers_that_name_only_the_origin_are_believed(here):
+    for path in ("/api/state", "/api/events", "/page/main.js", "/"):
+        for origin in ("http://evil.example", "null"):
+            assert here.call.get(path, Origin=origin).status == 403
+    ours = f"http://127.0.0.1:{here.server.port}"
+    assert here.call.get("/api/state", Origin=ours).status == 200
+    assert here.call.get("/api/state", **{"Sec-Fetch-Site": "same-origin"}).status == 200
+    own = {"Origin": "null", "Sec-Fetch-Site": "same-origin"}
+    assert here.call.get("/api/state", **own).status == 200
+    link = {"Origin": "null", "Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
+    assert here.call.get("/", **link).status == 200
+
+
 def test_nothing_is_offered_to_other_pages(here):
     head = {
         "Origin": "http://evil.example",

@@ -9,6 +9,7 @@ import time
 import unicodedata
 import zlib
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -19,7 +20,7 @@ from media import make_video
 
 from vidcolor.errors import GuidanceError, MediaError
 from vidcolor.guidance.references.entries import ReferenceEntry, load_references
-from vidcolor.preview.web.desk import reference_pictures
+from vidcolor.preview.web.desk import disk, reference_pictures
 from vidcolor.preview.web.desk.library import Library
 from vidcolor.preview.web.desk.names import numbered, safe_name
 from vidcolor.preview.web.desk.reference_pictures import picture_kind
@@ -262,10 +263,78 @@ def test_lists_of_other_files_are_refused_whatever_they_begin_with(library, film
     library.folder.mkdir()
     private.write_bytes(film_bytes)
     # the head is no text, but FFmpeg knows the format all the same
-    sly = b"ffconcat version 1.0\nfile private.mkv\n# \xff\xfe\x00\n"
-    with pytest.raises(MediaError, match=r"cannot be sent|is no video"):
+    sly = b"\xff\xfe\x00\nv=0\nc=IN IP4 127.0.0.1\nm=video 9 RTP/AVP 96\n"
+    with pytest.raises(MediaError, match=r"has no moving picture|is no video"):
         library.receive("a.mkv", pieces(sly))
+    picture = cv2.imencode(".png", np.zeros((16, 16, 3), np.uint8))[1].tobytes()
+    with pytest.raises(MediaError, match=r"is piped png sequence, which cannot be sent"):
+        library.receive("a.mkv", pieces(picture))
     assert left(library) == ["private.mkv"]
+
+
+@pytest.mark.parametrize("end", [b"\0", b"\xff\xfe", b"\xff\0" * 2000])
+@pytest.mark.parametrize(
+    "start", [b"ffconcat version 1.0\nfile private.mkv\n# ", b"#EXTM3U\n#EXTINF:9,\na.ts\n# ",
+              b"\xef\xbb\xbf#EXTM3U\n#EXTINF:9,\na.ts\n# ", b"# VobSub index file, v7\n",
+              b"v=0\nc=IN IP4 1.2.3.4\nm=video 9 RTP/AVP 96\n", b"<?xml version='1.0'?><MPD>"]
+)  # fmt: skip
+def test_lists_are_never_given_to_ffmpeg(library, monkeypatch, start, end):
+    """It opens what they name before it can say what they are."""
+    seen = []
+    monkeypatch.setattr("vidcolor.io.source.av.open", lambda *words, **_: seen.append(words))
+    with pytest.raises(MediaError, match="is a text"):
+        library.receive("a.mkv", pieces(start + end))
+    assert seen == []
+    assert left(library) == []
+
+
+@pytest.mark.parametrize("name", ["a.avi", "a.nut", "a.mp4", "a.ts", "a.mpg", "a.mkv"])
+def test_films_do_not_count_as_lists(library, tmp_path, name):
+    codec = {"a.mpg": "mpeg2video", "a.avi": "mpeg4"}.get(name, "libx264")
+    film = make_video(tmp_path / name, frames=3, codec=codec).path
+    assert library.receive(name, pieces(film.read_bytes())).name == name
+
+
+def test_a_film_of_a_size_that_no_memory_holds_is_refused(library, tmp_path, film_bytes):
+    # a few bytes of y4m can say that pictures are 100 million pixels large, and bring one
+    head = b"YUV4MPEG2 W8000 H6000 F25:1 Ip A1:1 Cmono\nFRAME\n"
+    library.upload_limit = 1 << 26
+    with pytest.raises(MediaError, match=r"^a\.y4m: pictures of 8000x6000 pixels are too large"):
+        library.receive("a.y4m", [head, bytes(48_000_000)])
+    assert left(library) == []
+    head = b"YUV4MPEG2 W8192 H4320 F25:1 Ip A1:1 Cmono\nFRAME\n"
+    assert library.receive("b.y4m", [head, bytes(8192 * 4320)]).name == "b.y4m"
+
+
+def test_the_disk_is_never_filled(library, film_bytes, monkeypatch):
+    free = iter([2 << 30, (1 << 30) - 1])
+    usage = SimpleNamespace
+    monkeypatch.setattr(disk.shutil, "disk_usage", lambda _: usage(free=next(free)))
+    monkeypatch.setattr("vidcolor.preview.web.desk.library._LOOK_BYTES", 1 << 19)
+    with pytest.raises(MediaError, match=r"^a\.mkv: cannot be kept, less than 1 GB is left"):
+        library.receive("a.mkv", pieces(bytes(1 << 20)))
+    assert left(library) == []
+    monkeypatch.setattr(disk.shutil, "disk_usage", lambda _: usage(free=5))
+    taken = []
+
+    def sent():
+        taken.append(1)
+        yield film_bytes[:100]
+        taken.append(2)
+        yield film_bytes[100:]
+
+    with pytest.raises(MediaError, match="make room"):
+        library.receive("a.mkv", sent())
+    assert taken == [1]  # the rest is not even read
+
+
+def test_pictures_do_not_fill_the_disk_either(tmp_path, monkeypatch):
+    monkeypatch.setattr(disk.shutil, "disk_usage", lambda _: SimpleNamespace(free=5))
+    noise = np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8)
+    data = cv2.imencode(".png", noise)[1].tobytes()
+    with pytest.raises(MediaError, match=r"^a\.png: cannot be kept, less than 1 GB is left"):
+        reference_pictures.store_picture(tmp_path / "film.references", "a.png", data)
+    assert list(tmp_path.rglob("*.png")) == []
 
 
 def test_a_film_cut_off_in_its_head_is_refused(library, film_bytes):

@@ -1,3 +1,4 @@
+import contextlib
 import logging
 import os
 import re
@@ -16,6 +17,7 @@ from small_site import Caller, next_event, small_server, small_site
 
 from vidcolor.errors import ConfigError, MediaError
 from vidcolor.preview.web.desk.changes import KINDS
+from vidcolor.preview.web.server import connection
 from vidcolor.preview.web.server import serve as module
 from vidcolor.preview.web.server.serve import Server, open_site, serve
 from vidcolor.preview.web.shots.cache import ViewCache
@@ -182,6 +184,112 @@ def test_it_ends_soon_with_everything_open(tmp_path, caplog):
         line.close()
     with pytest.raises(ConnectionRefusedError):
         socket.create_connection((here.call.host, here.call.port))
+
+
+def test_who_connects_and_asks_nothing_is_sent_away(tmp_path, monkeypatch):
+    monkeypatch.setattr(connection, "_HEAD_S", 0.4)
+    with small_server(tmp_path / "films") as here:
+        place = here.call.host, here.call.port
+        whole = b"GET /api/state HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+        # nothing; a head that drips; half a head after a whole request
+        for asked, first in ((b"", b""), (b"", b"GET /"), (whole, b"GET /")):
+            with socket.create_connection(place, 5) as line:
+                if asked:
+                    line.sendall(asked)
+                    assert line.recv(65536).startswith(b"HTTP/1.1 200")
+                line.sendall(first)
+                assert is_sent_away(line, first[-1:])
+        # the body of what was refused at once
+        refused = b"PUT /api/uploads?name=a HTTP/1.1\r\nHost: evil\r\nContent-Length: 99999\r\n\r\n"
+        with socket.create_connection(place, 5) as line:
+            line.sendall(refused)
+            assert line.recv(65536).startswith(b"HTTP/1.1 403")
+            assert is_sent_away(line, b"a")
+        # who has asked may wait
+        with here.call.listen() as stream:
+            time.sleep(0.8)
+            here.site.events.publish({"kind": "film", "film": "x", "revision": 1})
+            assert next_event(stream)[1]["film"] == "x"
+
+
+def test_who_takes_no_answer_is_sent_away(tmp_path, monkeypatch):
+    monkeypatch.setattr(connection, "_STUCK_S", 0.4)
+    with small_server(tmp_path / "films") as here:
+        here.call.post(f"/api/films/{here.film}/open")
+        with (here.folder / "clip.mp4").open("wb") as file:
+            file.truncate(1 << 28)
+        path = f"/api/films/{here.film}/shots/0/clip.mp4"
+        with socket.create_connection((here.call.host, here.call.port), 5) as line:
+            line.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+            time.sleep(1.5)
+            got = 0
+            with contextlib.suppress(ConnectionError):
+                while piece := line.recv(1 << 20):
+                    got += len(piece)
+            assert 0 < got < 1 << 28
+
+
+def is_sent_away(line, drip, seconds=3):
+    """Whether the server ends a connection on which a byte comes now and then."""
+    line.settimeout(0.1)
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            if line.recv(65536) == b"":
+                return True
+        except TimeoutError:
+            line.sendall(drip)
+        except ConnectionError:
+            return True
+    return False
+
+
+def test_one_machine_far_away_does_not_get_all_connections(tmp_path, monkeypatch):
+    """A second address of this machine stands for the other machine."""
+    with small_server(tmp_path / "films") as here:
+        place = here.call.host, here.call.port
+
+        def far():
+            try:
+                return socket.create_connection(place, 5, source_address=("127.0.0.2", 0))
+            except OSError:
+                pytest.skip("this machine has no second address of its own")
+
+        far().close()
+        monkeypatch.setattr(connection, "_MOST_OF_ONE", 4)
+        monkeypatch.setattr(connection, "_is_here", lambda address: address == "127.0.0.1")
+        with contextlib.ExitStack() as lines:
+            held = [lines.enter_context(far()) for _ in range(4)]
+            assert is_sent_away(lines.enter_context(far()), b"", 2)
+            assert not is_sent_away(held[0], b"", 0.3)
+            for _ in range(8):
+                lines.enter_context(socket.create_connection(place, 5))
+            assert here.call.get("/api/state").status == 200
+            held[0].close()
+            time.sleep(0.1)
+            assert not is_sent_away(lines.enter_context(far()), b"", 0.3)
+
+
+@pytest.mark.parametrize("place", ["127.0.0.1", "127.0.1.1", "192.0.2.7"])
+def test_a_name_needs_a_token_unless_it_leads_to_this_machine(tmp_path, monkeypatch, place):
+    """What counts is where the socket listens, not what the name promises."""
+    found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (place, 0))]
+    bound = []
+
+    def listen(family, address, port):
+        bound.append(address)
+        made = socket.socket()
+        made.bind(("127.0.0.1", 0))
+        return made
+
+    monkeypatch.setattr(module.socket, "getaddrinfo", lambda *a, **k: found)
+    monkeypatch.setattr(module, "_listen", listen)
+    server = Server(small_site(tmp_path), "localhost")
+    try:
+        assert bound == [place]
+        assert (server.token is not None) == (place == "192.0.2.7")
+    finally:
+        server.__exit__()
 
 
 def test_a_server_that_was_not_started_lets_go_of_its_port(tmp_path):

@@ -25,7 +25,14 @@ from vidcolor.io.segments import parts_folder
 from vidcolor.preview.web.jobs import Jobs
 from vidcolor.preview.web.shots import views as shots_module
 from vidcolor.preview.web.shots.cache import ViewCache
-from vidcolor.preview.web.shots.frames import NotMade, Times, before_name, decode_shot
+from vidcolor.preview.web.shots.frames import (
+    NotMade,
+    Times,
+    before_name,
+    decode_shot,
+    kept,
+    picture_step,
+)
 from vidcolor.preview.web.shots.views import ShotViews
 from vidcolor.records import VideoInfo
 from vidcolor.scripted import ScriptedFilm
@@ -300,6 +307,19 @@ def test_frames_of_a_shot_are_those_of_the_film(film):
         assert np.array_equal(ours, theirs[: SIZE[0]])
     assert all(batch.chroma is not None for batch in batches)
     assert all(batch.chroma is None for batch in decode_shot(film, 2, color=False))
+
+
+@pytest.mark.parametrize("count", [1, 750, 751, 1000, 1001, 5000, 200_000])
+def test_pictures_of_a_shot_are_bounded(count):
+    """All of the first 30 seconds at 25 a second, and 250 of whatever comes after."""
+    shown = [kept(number, count) for number in range(count)]
+    pictures = sorted(set(shown))
+    assert len(pictures) <= 1000
+    assert shown[:750] == list(range(min(count, 750)))
+    assert [kept(number, count) for number in pictures] == pictures
+    step = picture_step(count)
+    assert step == (1 if count <= 1000 else -(-(count - 750) // 250))
+    assert all(number - step < m <= number for number, m in enumerate(shown))
 
 
 def test_times_of_a_film_without_a_steady_rate():

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from vidcolor.evaluate.draw import INK, Bytes, Color, Text, blank, text_width
 from vidcolor.io.color_frames import resize
+from vidcolor.ops.draw import INK, Bytes, Color, paper, text_width, write
 
 __all__ = ["Cell", "Gallery", "GalleryRow", "draw_gallery"]
 
@@ -121,10 +121,10 @@ def draw_gallery(columns: Sequence[str], rows: Sequence[GalleryRow]) -> Bytes:
     """
     heights = [max(cell.picture.shape[0] for cell in row.cells.values()) for row in rows]
     tall = _GAP + _HEAD + sum(height + _FOOT + _GAP for height in heights)
-    sheet = blank(tall, _GAP + len(columns) * (_WIDTH + _GAP))
+    sheet = paper(tall, _GAP + len(columns) * (_WIDTH + _GAP))
     for number, title in enumerate(columns):
         left = _GAP + number * (_WIDTH + _GAP)
-        Text(_short(title, _TITLE, _WIDTH), INK, _TITLE).draw(sheet, left, _GAP + 16)
+        write(sheet, _short(title, _TITLE, _WIDTH), left, _GAP + 16, INK, _TITLE)
     top = _GAP + _HEAD
     for row, height in zip(rows, heights, strict=True):
         for number, column in enumerate(columns):
@@ -136,6 +136,6 @@ def draw_gallery(columns: Sequence[str], rows: Sequence[GalleryRow]) -> Bytes:
             sheet[top : top + high, left : left + wide] = cell.picture
             caption = row.name if number == len(columns) - 1 else cell.caption
             base = top + height + 14
-            Text(_short(caption, _CAPTION, _WIDTH), _PALE, _CAPTION).draw(sheet, left, base)
+            write(sheet, _short(caption, _CAPTION, _WIDTH), left, base, _PALE, _CAPTION)
         top += height + _FOOT + _GAP
     return sheet

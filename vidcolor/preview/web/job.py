@@ -7,7 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
-__all__ = ["Canceled", "Job", "Lane", "State", "Task"]
+__all__ = ["STOPPING", "Canceled", "Job", "Lane", "State", "Task"]
+
+STOPPING = "stopping"
+"""The message of a job that was asked to stop and has not stopped yet."""
+
 
 Lane = Literal["look", "render", "idle"]
 State = Literal["queued", "running", "done", "failed", "canceled"]

@@ -11,7 +11,8 @@ import time
 from collections.abc import Callable
 
 from vidcolor.errors import GuidanceError, VidcolorError
-from vidcolor.preview.web.job import Canceled, Job, Lane, State, Task
+from vidcolor.preview.web.job import STOPPING, Canceled, Job, Lane, State, Task
+from vidcolor.preview.web.quiet import Quiet
 
 __all__ = ["Canceled", "Job", "Jobs", "Report"]
 
@@ -93,6 +94,8 @@ class Jobs:
         self._listeners: list[Callable[[Job], None]] = []
         self._telling = threading.RLock()  # so that what is told last is how it is
         self._depth = 0
+        self._quiet = Quiet()
+        self._quiet.begin()
         self._threads = [
             threading.Thread(target=self._serve, args=(lanes,), name=name, daemon=True)
             for name, lanes in (
@@ -215,6 +218,7 @@ class Jobs:
         end = time.monotonic() + timeout_s
         for thread in self._threads:
             thread.join(max(0.0, end - time.monotonic()))
+        self._quiet.end()
         return not any(thread.is_alive() for thread in self._threads)
 
     # -- what runs -------------------------------------------------------------------------------
@@ -324,7 +328,7 @@ class Jobs:
             if waiting:
                 task.state = "canceled"
             elif task.state == "running":
-                task.stop, task.message = True, "stopping"
+                task.stop, task.message = True, STOPPING
             self._change.notify_all()
         self._tell(task)
         if waiting:

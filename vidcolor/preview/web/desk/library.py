@@ -17,12 +17,12 @@ import tomllib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from vidcolor.errors import GuidanceError, MediaError
 from vidcolor.io.image import is_image
-from vidcolor.io.source import open_source, reason
-from vidcolor.io.video import VideoReader
+from vidcolor.io.source import reason
+from vidcolor.preview.web.desk.disk import check_room
+from vidcolor.preview.web.desk.film_check import HEAD_BYTES, check_film, is_text
 from vidcolor.preview.web.desk.names import numbered, safe_name
 from vidcolor.preview.web.desk.reference_pictures import store_picture
 
@@ -36,29 +36,7 @@ VIDEO_EXTENSIONS = (
 
 SCRIPT_EXTENSION = ".vidcolor"
 
-# containers that hold all of a film themselves: others (playlists) name further files, which
-# whoever sends them must not see
-_WHOLE_FORMATS = {
-    "matroska,webm": ".mkv",
-    "mov,mp4,m4a,3gp,3g2,mj2": ".mp4",
-    "avi": ".avi",
-    "mpeg": ".mpg",
-    "mpegts": ".ts",
-    "mpegvideo": ".mpg",
-    "asf": ".wmv",
-    "flv": ".flv",
-    "live_flv": ".flv",
-    "ogg": ".ogv",
-    "mxf": ".mxf",
-    "dv": ".dv",
-    "nut": ".nut",
-    "yuv4mpegpipe": ".y4m",
-    "h264": ".mkv",
-    "hevc": ".mkv",
-    "m4v": ".m4v",
-}
-_HEAD_BYTES = 1024
-_PLAIN_HEADS = (b"YUV4MPEG2",)  # of films that begin as text does
+_LOOK_BYTES = 64 << 20  # of a film between two looks at the disk
 _ID_DIGITS = 16
 _PARTIAL = ".upload-"
 _ABANDONED_S = 24 * 3600.0
@@ -165,7 +143,7 @@ class Library:
         partial = self._partial(shown)
         try:
             self._write(partial, shown, chunks)
-            suffix = _check_film(partial, shown)
+            suffix = check_film(partial, shown)
             if Path(shown).suffix not in VIDEO_EXTENSIONS:
                 shown += suffix
             path = self._land(partial, shown)
@@ -194,7 +172,7 @@ class Library:
 
     def _write(self, partial: Path, shown: str, chunks: Iterable[bytes]) -> None:
         """Write what comes, and stop where it is too much or plainly no film."""
-        written, head = 0, b""
+        written, looked, head = 0, 0, b""
         with partial.open("xb") as file:
             for chunk in chunks:
                 written += len(chunk)
@@ -203,11 +181,14 @@ class Library:
                         f"{shown}: is larger than {_size(self.upload_limit)}, which is what may be "
                         "sent; name the film when you start vidcolor instead"
                     )
-                head += chunk[: _HEAD_BYTES - len(head)] if len(head) < _HEAD_BYTES else b""
+                head += chunk[: HEAD_BYTES - len(head)] if len(head) < HEAD_BYTES else b""
+                if written - len(chunk) >= looked:
+                    check_room(self.folder, shown)
+                    looked = written + _LOOK_BYTES
                 file.write(chunk)
             if not written:
                 raise MediaError(f"{shown}: is empty")
-            if _is_text(head):
+            if is_text(head):
                 raise MediaError(f"{shown}: is a text, not a film")
             file.flush()
             os.fsync(file.fileno())
@@ -337,44 +318,6 @@ def _natural(path: Path) -> tuple[list[tuple[int, int, str]], str]:
     parts = re.split(r"([0-9]+)", path.name.casefold())
     ranks = [(1, 0, part) if i % 2 == 0 else (0, int(part), "") for i, part in enumerate(parts)]
     return ranks, path.name
-
-
-def _is_text(head: bytes) -> bool:
-    """Whether a file begins as a text does; playlists do, which name other files."""
-    if head.startswith(_PLAIN_HEADS) or b"\0" in head:
-        return False
-    try:
-        head.decode("utf-8")
-    except UnicodeDecodeError as error:
-        return error.start > len(head) - 4 and len(head) == _HEAD_BYTES
-    return True
-
-
-def _check_film(path: Path, shown: str) -> str:
-    """See that a file is a film that can be read.
-
-    Returns:
-        The extension of such files.
-
-    Raises:
-        MediaError: If it is none; the message has the name that the person knows.
-    """
-    container: Any = None
-    try:
-        container, _ = open_source(path)
-        suffix = _WHOLE_FORMATS.get(container.format.name)
-        if suffix is None:
-            raise MediaError(
-                f"{path}: is {container.format.long_name}, which cannot be sent; put the film into "
-                "an mkv or mp4 file"
-            )
-        with VideoReader(path):
-            return suffix
-    except MediaError as error:
-        raise MediaError(str(error).replace(str(path), shown)) from None
-    finally:
-        if container is not None:
-            container.close()
 
 
 def _size(count: int) -> str:

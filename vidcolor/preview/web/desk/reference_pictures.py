@@ -12,6 +12,7 @@ from vidcolor.io.color_profile import jpeg_segments
 from vidcolor.io.source import reason
 from vidcolor.io.target import Target
 from vidcolor.io.tiff import is_tiff, tag_values
+from vidcolor.preview.web.desk.disk import check_room
 from vidcolor.preview.web.desk.names import numbered, safe_name
 
 __all__ = ["PICTURE_BYTES", "picture_kind", "store_picture"]
@@ -87,6 +88,7 @@ def store_picture(folder: Path, name: str, data: bytes) -> str:
         if folder.is_symlink():
             raise MediaError(f"{folder.name}: leads to another folder; put a real one there")
         folder.mkdir(exist_ok=True)
+        check_room(folder, shown)
         for candidate in numbered(shown):
             path = folder / candidate
             if os.path.lexists(path):

@@ -73,6 +73,9 @@ class Output:
             raise GuidanceError(f"{path.name}: a film is {known}; give it one of these endings")
         if path.exists() and (not path.is_file() or path.samefile(self._entry.path)):
             raise GuidanceError(f"{path.name} cannot be replaced; give another name")
+        ours = path in (self.path(film), self._chosen) or parts_folder(path).is_dir()
+        if path.exists() and not ours:  # it may be an original
+            raise GuidanceError(f"{path.name} was not made here; give another name")
         if path.exists() and not overwrite:
             raise GuidanceError(
                 f"{path.name} is there already; allow it to be replaced, or give another name"

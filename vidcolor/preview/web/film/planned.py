@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from vidcolor.errors import MediaError, VidcolorError
+from vidcolor.guidance.script.entries import fingerprint
+from vidcolor.io.source import reason
 from vidcolor.preview.web.desk.desk import Desk
 from vidcolor.preview.web.desk.library import FilmEntry
 from vidcolor.preview.web.jobs import Report
@@ -40,6 +42,8 @@ class Planned:
         self._lock = threading.Lock()
         self._reading = threading.Lock()
         self._marked = threading.Event()
+        self._opened = ""  # fingerprint
+        self._file: tuple[int, int] | None = None  # size and time when it was last the same
         self._film: tuple[int, ScriptedFilm] | None = None
         self._keys: tuple[ScriptedFilm, tuple[str, ...]] | None = None
 
@@ -48,7 +52,11 @@ class Planned:
 
         Args:
             then: Called when that is done.
+
+        Raises:
+            GuidanceError: If there is none.
         """
+        self._opened = fingerprint(self._entry.path)
 
         def run() -> None:
             try:
@@ -87,8 +95,9 @@ class Planned:
 
         Raises:
             NotMade: If its shots are not known yet.
-            VidcolorError: If the script is broken.
+            VidcolorError: If the script is broken, or the film is not what was opened.
         """
+        self._check_file()
         while True:
             revision = self._desk.revision
             with self._lock:
@@ -112,8 +121,31 @@ class Planned:
             with self._reading:
                 if self._keys is None or self._keys[0] is not film:
                     self._keys = film, film.keys()
-                    self.problem = ""
+                self.problem = ""
                 return self._keys[1]
         except VidcolorError as error:
             self.problem = str(error)
             return None
+
+    def _check_file(self) -> None:
+        """See that the film is what it was when it was opened; it is only looked at if it changed.
+
+        Raises:
+            MediaError: If it is not.
+        """
+        path = self._entry.path
+        try:
+            state = path.stat()
+        except OSError as error:
+            raise MediaError(
+                f"{self._entry.name} cannot be read any more ({reason(error)}); put it back, or "
+                "choose another film"
+            ) from error
+        now = state.st_size, state.st_mtime_ns
+        if now != self._file:
+            if fingerprint(path) != self._opened:
+                raise MediaError(
+                    f"{self._entry.name} is another film than the one that was opened; put that "
+                    "one back, or start the program again"
+                )
+            self._file = now

@@ -13,6 +13,7 @@ from vidcolor.guidance.tracks.file import TrackEntry
 from vidcolor.models.store import cache_dir
 from vidcolor.preview.web.desk.desk import Desk
 from vidcolor.preview.web.desk.library import FilmEntry
+from vidcolor.preview.web.film import statement
 from vidcolor.preview.web.film.opening import Opened
 from vidcolor.preview.web.film.output import Output
 from vidcolor.preview.web.film.planned import Planned
@@ -20,7 +21,7 @@ from vidcolor.preview.web.film.state import FilmState
 from vidcolor.preview.web.film.work import FilmJobs, length
 from vidcolor.preview.web.jobs import Job, Jobs
 from vidcolor.preview.web.shots.cache import ViewCache
-from vidcolor.preview.web.shots.frames import NotMade, before_name
+from vidcolor.preview.web.shots.frames import NotMade, before_name, kept
 from vidcolor.scripted import ScriptedFilm
 
 __all__ = ["FilmSession", "previews_folder"]
@@ -139,7 +140,7 @@ class FilmSession:
     def _refresh(self) -> None:
         self._tell()
         if (film := self._film) is not None:
-            film[2].fill_thumbs()
+            film[2].script_changed()
 
     # -- jobs ------------------------------------------------------------------------------------
 
@@ -229,15 +230,19 @@ class FilmSession:
     def picture(self, shot: int, frame: int, side: str, key: str | None = None) -> bytes:
         """JPEG of a frame; of "before" and not there, its shot begins to be read.
 
+        Far into a very long shot it is that of the last frame before that has a picture, on both
+        sides the same; `state` tells which ones have.
+
         Raises:
             NotMade: If it is not there yet.
             GuidanceError: If there is no such frame.
         """
         film, views = self._with(shot, frame), self._opened.views
+        shown = kept(frame, length(film, shot))
         if side == "after":
-            return views.picture(key or self._state.key(film, shot), frame)
+            return views.picture(key or self._state.key(film, shot), shown)
         with suppress(NotMade):
-            return views.picture(before_name(film, shot), frame)
+            return views.picture(before_name(film, shot), shown)
         self._works.watch(film, shot)
         return self._opened.stills.before(film, shot, frame)
 
@@ -273,7 +278,7 @@ class FilmSession:
         known = {entry.id: entry for entry in film.script.tracks}
         for frame in data["frames"]:
             frame["boxes"] = [_named(box, known.get(box["id"])) for box in frame["boxes"]]
-        return data
+        return {**data, **statement.bounds(length(film, shot))}
 
     def sure(self, shot: int, frame: int, key: str | None = None) -> bytes:
         """Transparent PNG: where a person's word reaches.
@@ -282,7 +287,8 @@ class FilmSession:
             NotMade: If it is not there yet.
         """
         film = self._with(shot, frame)
-        return self._opened.views.sure(key or self._state.key(film, shot), frame)
+        shown = kept(frame, length(film, shot))
+        return self._opened.views.sure(key or self._state.key(film, shot), shown)
 
     def damage(self, shot: int, frame: int) -> bytes:
         """Transparent PNG: damage of a frame, by kind and confidence.

@@ -17,10 +17,13 @@ from vidcolor.preview.web.film.opening import Opened
 from vidcolor.preview.web.film.output import Output
 from vidcolor.preview.web.film.planned import Planned
 from vidcolor.preview.web.jobs import Jobs
-from vidcolor.preview.web.shots.frames import NotMade, Times, before_name
+from vidcolor.preview.web.shots.frames import BEFORE, NotMade, Times, before_name
+from vidcolor.preview.web.shots.thumbs import thumb_names
 from vidcolor.scripted import ScriptedFilm
 
 __all__ = ["FilmState"]
+
+_Words = tuple[statement.Clock, list[dict[str, Any]], dict[str, Any]]
 
 
 class FilmState:
@@ -47,6 +50,7 @@ class FilmState:
         self._entry, self._desk, self._planned = entry, desk, planned
         self._opened, self._output, self._jobs = opened, output, jobs
         self._shown: dict[str, str] = {}  # by `before_name`: the key last ready
+        self._latest: tuple[ColorScript, frozenset[str], _Words] | None = None
 
     def was_shown(self, film: ScriptedFilm, shot: int, key: str) -> None:
         """Views of a shot are there; they are shown until newer ones come."""
@@ -105,14 +109,15 @@ class FilmState:
         }
 
     def _said(self, script: ColorScript) -> dict[str, Any]:
-        frames, views = self._opened.frames, self._opened.views
+        views = self._opened.views
         try:
             film: ScriptedFilm | None = self._planned.film()
         except VidcolorError as error:
             self._planned.problem, film = str(error), None
         keys = None if film is None else self._planned.keys()
-        clock = statement.Clock(script, frames.info, frames.first_pts, self._times)
-        shots = statement.shots(clock)
+        names = views.names()
+        clock, rows, said = self._words(script, names)
+        shots = [dict(row) for row in rows]
         live = {
             job.shot
             for job in self._jobs.list(self._entry.id)
@@ -120,36 +125,58 @@ class FilmState:
         }
         for number, row in enumerate(shots):
             key = None if keys is None else keys[number]
-            row.update(self._made(film, number, key, number in live))
-        found = {number: views.tracks(key) for number, key in enumerate(keys or ())}
+            row.update(self._made(film, number, key, names, number in live))
+        found = {n: views.tracks(key) for n, key in enumerate(keys or ()) if key in names}
         return {
             "shots": shots,
-            "settings": chosen(script.settings),
-            "grade": to_data(script.grade),
+            **said,
             "effective": effective(self._opened.config() if film is None else film.config),
-            "hints": statement.hints(clock),
-            "references": statement.references(clock),
             "tracks": statement.tracks(clock, found),
             "output": self._output.data(film, keys),
         }
 
+    def _words(self, script: ColorScript, names: frozenset[str]) -> _Words:
+        """What the script says, in the page's words; worked out anew when something has changed.
+
+        Frames of hints are found by the times of frames, where their shot was read.
+        """
+        frames, read = self._opened.frames, frozenset(n for n in names if n.startswith(BEFORE))
+        last = self._latest
+        if last is None or last[0] is not script or last[1] != read:
+            clock = statement.Clock(script, frames.info, frames.first_pts, self._times)
+            said = {
+                "settings": chosen(script.settings),
+                "grade": to_data(script.grade),
+                "hints": statement.hints(clock),
+                "references": statement.references(clock),
+            }
+            last = script, read, (clock, statement.shots(clock), said)
+            self._latest = last
+        return last[2]
+
     def _made(
-        self, film: ScriptedFilm | None, shot: int, key: str | None, is_live: bool
+        self,
+        film: ScriptedFilm | None,
+        shot: int,
+        key: str | None,
+        names: frozenset[str],
+        is_live: bool,
     ) -> dict[str, Any]:
         """What there is to look at of a shot."""
         views = self._opened.views
         state, made, shown = "none", 0, None
         old = None if film is None else self._shown.get(before_name(film, shot))
-        if old is not None and views.has(old):
+        if old is not None and old in names:
             state, shown = "stale", old
-        if key is not None and views.has(key):
+        if key is not None and key in names:
             state, shown = "ready", key
             if film is not None:
                 self.was_shown(film, shot, key)
         elif is_live:
             made = 0 if key is None else views.made(key)
             state, shown = "making", key if made else shown
-        return {"state": state, "key": key, "shown_key": shown, "made": made}
+        thumb = key is not None and not names.isdisjoint(thumb_names(key))
+        return {"state": state, "key": key, "shown_key": shown, "made": made, "thumb": thumb}
 
     def _times(self, shot: int) -> Times | None:
         film = self._planned.now()

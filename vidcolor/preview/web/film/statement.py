@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from typing import Any
@@ -20,11 +21,12 @@ from vidcolor.guidance.tracks.file import TrackEntry
 from vidcolor.preview.sketch import SketchShot
 from vidcolor.preview.web.desk.controls import chosen
 from vidcolor.preview.web.desk.geometry import hint_places, hint_radius
-from vidcolor.preview.web.shots.frames import Times
+from vidcolor.preview.web.shots.frames import CLIP_FRAMES, Times, picture_step
 from vidcolor.records import TRACKS_OF_A_SHOT, VideoInfo
 
 __all__ = ["Clock", "hints", "references", "rough_shots", "shots", "tracks"]
 
+_SWATCHES = 1024  # colors that are remembered; films have few
 _SWATCH_LIGHTNESS = 60.0  # of colors that were given without one
 
 
@@ -88,9 +90,19 @@ class Clock:
         return number, self.frame(shot, pts)
 
 
+def bounds(frames: int) -> dict[str, int]:
+    """What is kept of a shot to look at: how long its clip is, and beyond it one of how many.
+
+    Args:
+        frames: Of the shot.
+    """
+    return {"clip_frames": min(frames, CLIP_FRAMES), "picture_step": picture_step(frames)}
+
+
 def shots(clock: Clock) -> list[dict[str, Any]]:
     """Shots as the script has them, without what was made of them."""
-    tick, rows = clock.info.time_base, []
+    tick = clock.info.time_base
+    rows: list[dict[str, Any]] = []
     for shot in clock.script.shots:
         begins, ends = clock.begins(shot), clock.ends(shot)
         rows.append(
@@ -107,6 +119,7 @@ def shots(clock: Clock) -> list[dict[str, Any]]:
                 "weights": shot.weights,
                 "settings": chosen(shot.settings),
                 "grade": to_data(shot.grade),
+                **bounds(len(shot)),
             }
         )
     return rows
@@ -116,7 +129,7 @@ def rough_shots(
     found: Sequence[SketchShot], info: VideoInfo, first_pts: int, seconds: Fraction | None
 ) -> list[dict[str, Any]]:
     """Shots that were seen at key frames, while the exact ones are looked for."""
-    rows = []
+    rows: list[dict[str, Any]] = []
     for number, shot in enumerate(found):
         ends = shot.end_pts
         if number + 1 < len(found):
@@ -144,6 +157,8 @@ def rough_shots(
                 "weights": None,
                 "settings": {},
                 "grade": {},
+                "thumb": False,
+                **bounds(frames),
             }
         )
     return rows
@@ -239,6 +254,7 @@ def _hex(hint: HintEntry) -> str | None:
     return None if hint.leaves else swatch(hint.value)
 
 
+@functools.lru_cache(maxsize=_SWATCHES)
 def swatch(color: Color) -> str:
     """`#rrggbb` of a color, at a middle lightness if it has none."""
     lightness = _SWATCH_LIGHTNESS if color.lightness is None else color.lightness

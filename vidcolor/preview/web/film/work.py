@@ -6,10 +6,10 @@ import tempfile
 import threading
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from vidcolor.errors import GuidanceError
+from vidcolor.errors import GuidanceError, VidcolorError
 from vidcolor.guidance.script.edits import know_tracks
 from vidcolor.guidance.tracks.file import TrackEntry
 from vidcolor.planning import plan_film
@@ -18,7 +18,7 @@ from vidcolor.preview.web.film.opening import Opened
 from vidcolor.preview.web.film.output import Output
 from vidcolor.preview.web.film.planned import Planned
 from vidcolor.preview.web.film.state import FilmState
-from vidcolor.preview.web.job import Lane
+from vidcolor.preview.web.job import STOPPING, Lane
 from vidcolor.preview.web.jobs import Job, Jobs, Report
 from vidcolor.scripted import ScriptedFilm
 from vidcolor.stages.shots_file import shots_to_json
@@ -54,7 +54,7 @@ class FilmJobs:
         self._id, self._jobs, self._desk, self._planned = id, jobs, desk, planned
         self._opened, self._state, self._output, self._tell = opened, state, output, tell
         self._lock = threading.RLock()
-        self._previews: dict[int, tuple[str | None, str]] = {}  # key and job by shot
+        self._previews: dict[int, _Preview] = {}  # the latest, by shot
 
     def find_shots(self) -> None:
         """Look for shots, unless somebody does."""
@@ -79,6 +79,25 @@ class FilmJobs:
         if self._planned.is_read and self._desk.script is not None:
             with suppress(GuidanceError):  # the program is closing
                 self._start("thumbs", "Thumbnails", work, lane="idle")
+
+    def script_changed(self) -> None:
+        """Stop previews that nobody wants any more, and make the thumbnails that are missing."""
+        self._stop_unwanted()
+        self.fill_thumbs()
+
+    def _stop_unwanted(self) -> None:
+        live = {job.id for job in self._jobs.list(self._id) if not job.over}
+        with self._lock:
+            running = {n: one for n, one in self._previews.items() if one.job in live}
+            self._previews = running.copy()
+        keys = self._planned.keys() if running else None
+        if keys is None:
+            return
+        wanted = frozenset(keys)
+        for shot, one in running.items():
+            with suppress(VidcolorError):  # what is wrong is told by the preview itself
+                if (one.key or one.film.keys([shot])[0]) not in wanted:
+                    self._jobs.cancel(one.job)
 
     def watch(self, film: ScriptedFilm, shot: int) -> None:
         """Decode a shot once, so that its frames can be looked at; unless somebody does."""
@@ -109,13 +128,13 @@ class FilmJobs:
             return made
 
         with self._lock:
-            wanted, name = self._previews.get(shot, (None, ""))
-            if key is not None and wanted == key:
+            latest = self._previews.get(shot)
+            if latest is not None and key is not None and latest.key == key:
                 for job in self._jobs.list(self._id):
-                    if job.id == name and not job.over:
+                    if job.id == latest.job and not job.over and job.message != STOPPING:
                         return job
             job = self._start("preview", f"Coloring shot {shot + 1}", work, shot=shot)
-            self._previews[shot] = key, job.id
+            self._previews[shot] = _Preview(film, key, job.id)
         self._tell()
         return job
 
@@ -135,7 +154,7 @@ class FilmJobs:
             found = self._objects(film, report)
             self._desk.change(lambda script: know_tracks(script, found))
             self._tell()
-            self.fill_thumbs()
+            self.script_changed()
 
         with self._lock:
             job = self._running("tracks")
@@ -196,6 +215,15 @@ class FilmJobs:
             if job.kind == kind and job.shot == shot and not job.over:
                 return job
         return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Preview:
+    """A preview that was begun: of which film, the key of its shot if that was known, its job."""
+
+    film: ScriptedFilm
+    key: str | None
+    job: str
 
 
 def length(film: ScriptedFilm, shot: int) -> int:

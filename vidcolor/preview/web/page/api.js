@@ -9,6 +9,7 @@ export class ServerError extends Error {
   }
 }
 
+const AGAIN_MS = 1500; // before a stream that broke is opened again
 const OURS = { "X-Vidcolor": "1" }; // no other site's form can send it
 
 /**
@@ -142,23 +143,35 @@ export function sendPicture(film, file, shot, frame, progress) {
 
 /**
  * Hears what the server tells. A stream that broke is opened again until it answers.
+ *
+ * Browsers open six connections to one server and each stream holds one, so only tabs that are
+ * seen listen; who is shown again is told to catch up.
  * @param {(event: any) => void} hear
  * @param {(there: boolean) => void} connected
  */
 export function listen(hear, connected) {
   let wait = 0;
-  const open = () => {
-    const stream = new EventSource("/api/events");
-    const take = (/** @type {MessageEvent} */ event) => hear(JSON.parse(event.data));
-    stream.onopen = () => connected(true);
-    stream.onmessage = take;
-    stream.onerror = () => {
-      stream.close();
-      connected(false);
-      clearTimeout(wait);
-      wait = window.setTimeout(open, 1500);
-    };
-    addEventListener("pagehide", () => stream.close(), { once: true });
+  /** @type {EventSource|null} */
+  let stream = null;
+  const close = () => {
+    clearTimeout(wait);
+    stream?.close();
+    stream = null;
   };
+  const open = () => {
+    close();
+    if (document.hidden) return;
+    stream = new EventSource("/api/events");
+    stream.onopen = () => connected(true);
+    stream.onmessage = (event) => hear(JSON.parse(event.data));
+    stream.onerror = () => {
+      close();
+      connected(false);
+      wait = window.setTimeout(open, AGAIN_MS);
+    };
+  };
+  document.addEventListener("visibilitychange", open);
+  addEventListener("pagehide", close);
+  addEventListener("pageshow", (event) => event.persisted && open());
   open();
 }

@@ -7,6 +7,7 @@
  */
 
 import { addresses } from "./api.js";
+import { formerKey } from "./session.js";
 import { state } from "./state.js";
 
 const MOST = 72; // decoded pictures; at preview size about 2 MB each
@@ -95,9 +96,8 @@ export function address(shot, frame, side) {
  * @param {import("./types.js").Shot} shot @param {number} frame
  */
 export function formerAddress(shot, frame) {
-  const key = shot.shown_key;
-  if (!key || key === shot.key) return null;
-  return addresses.frame(state.filmId, shot.number, frame, "after", key, "jpg");
+  const key = formerKey(shot);
+  return key && addresses.frame(state.filmId, shot.number, frame, "after", key, "jpg");
 }
 
 /** @param {import("./types.js").Shot} shot @param {number} frame @param {string} side */

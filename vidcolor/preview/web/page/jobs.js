@@ -2,13 +2,11 @@
 /** What runs in the background: how far, how long still, and a way to stop it. */
 
 import { byId, fillList, h, iconButton, row, say, write } from "./dom.js";
-import { cancelJob, forgetJob } from "./session.js";
+import { LIVE, QUIET, cancelJob, forgetJob } from "./session.js";
 import { on, state } from "./state.js";
 
 /** @typedef {import("./types.js").Job} Job */
 
-const LIVE = ["queued", "running"];
-const QUIET = ["watch", "thumbs"]; // small work nobody asked for by name
 const STEPS = 4; // progress is said aloud at every fourth
 const SURE_AFTER_S = 3; // an estimate before that is a guess
 

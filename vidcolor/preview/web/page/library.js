@@ -14,8 +14,8 @@ export function startLibrary() {
   const dialog = /** @type {HTMLDialogElement} */ (byId("library"));
   const input = /** @type {HTMLInputElement} */ (byId("film-file"));
   const list = byId("films");
-  for (const id of ["open-film", "welcome-open"])
-    byId(id).addEventListener("click", () => dialog.showModal());
+  const welcome = byId("welcome-films");
+  byId("open-film").addEventListener("click", () => dialog.showModal());
   input.addEventListener("change", () => {
     const [file] = input.files ?? [];
     input.value = "";
@@ -23,14 +23,15 @@ export function startLibrary() {
   });
   on(["server", "filmId"], () => {
     const films = state.server?.films ?? [];
-    fillList(list, films, () => filmRow(dialog));
+    fillList(list, films, () => filmRow(dialog, "film"));
+    fillList(welcome, films, () => filmRow(dialog, "welcome-film"));
+    welcome.hidden = !films.length;
     byId("no-films").hidden = films.length > 0;
     const most = state.server?.limits.upload_bytes;
     write(
       byId("upload-limit"),
       most ? `Up to ${bytes(most)}. It stays on this machine.` : "It stays on this machine.",
     );
-    byId("welcome-open").hidden = !films.length;
   });
   on(["filmId", "film", "opening"], () => {
     const welcome = byId("welcome");
@@ -41,8 +42,8 @@ export function startLibrary() {
   startDrop();
 }
 
-/** @param {HTMLDialogElement} dialog */
-function filmRow(dialog) {
+/** @param {HTMLDialogElement} dialog @param {string} testid */
+function filmRow(dialog, testid) {
   let id = "";
   const name = h("strong", {});
   const about = h("span", { class: "faint" });
@@ -51,7 +52,7 @@ function filmRow(dialog) {
     {
       type: "button",
       class: "film",
-      "data-testid": "film",
+      "data-testid": testid,
       onclick: () => {
         dialog.close();
         if (id !== state.filmId) void openFilm(id, 0, 0, "color");

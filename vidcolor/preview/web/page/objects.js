@@ -2,14 +2,15 @@
 /** What is known of the objects of the shot shown: their boxes, frame by frame. */
 
 import { api } from "./api.js";
+import { formerKey } from "./session.js";
 import { on, shotNow, state, update } from "./state.js";
 
 /** @typedef {import("./types.js").Box} Box */
 /** @typedef {import("./types.js").Track} Track */
 /** @typedef {import("./types.js").Shot} Shot */
 
-/** @type {{of: string, shot: string, frames: {t: number, boxes: Box[]}[]}} */
-let seen = { of: "", shot: "", frames: [] };
+/** @type {{of: string, shot: string, known: boolean, frames: {t: number, boxes: Box[]}[]}} */
+let seen = { of: "", shot: "", known: false, frames: [] };
 let asked = "";
 
 export function startObjects() {
@@ -21,17 +22,18 @@ async function look() {
   const place = `${state.filmId}/${shot?.number}`;
   // Boxes stay while the shot is colored anew: objects seldom move because of a color.
   if (seen.shot !== place) {
-    seen = { of: "", shot: place, frames: [] };
+    seen = { of: "", shot: place, known: false, frames: [] };
     asked = "";
   }
-  if (!shot || shot.state !== "ready") return;
-  const of = `${place}/${shot.key}`;
+  const key = shot?.state === "ready" ? shot.key : shot && seen.of === "" ? formerKey(shot) : null;
+  if (!shot || !key) return;
+  const of = `${place}/${key}`;
   if (asked === of) return;
   asked = of;
   try {
-    const { frames } = await api.overlay(state.filmId, shot.number, shot.key ?? "");
+    const { known, frames } = await api.overlay(state.filmId, shot.number, key);
     if (asked !== of) return;
-    seen = { of, shot: place, frames };
+    seen = { of, shot: place, frames, known: known !== false };
     if (state.film) update({ film: { ...state.film } });
   } catch {
     asked = ""; // replaced while we asked; the next state of the film asks again
@@ -43,21 +45,29 @@ export function boxesAt(frame) {
   if (seen.shot !== `${state.filmId}/${state.shot}`) return [];
   // Names change without the shot being colored anew: the script's word counts, not the overlay's.
   return (seen.frames[frame]?.boxes ?? []).map((box) => {
-    const { name, identity } = state.film?.tracks.find((track) => track.id === box.id) ?? box;
+    const said = state.film?.tracks.find((track) => track.id === box.id && track.known);
+    const { name, identity } = said ?? { name: "", identity: "" };
     return { ...box, name, identity };
   });
 }
 
 export function knowsBoxes() {
+  return looked() && seen.known;
+}
+
+/** Whether the shot was colored by a run that did not write down what it found. */
+export function neverLooked() {
+  return looked() && !seen.known;
+}
+
+function looked() {
   return seen.shot === `${state.filmId}/${state.shot}` && seen.frames.length > 0;
 }
 
 /** Seconds at which frames begin, from the shot's first. @param {Shot} shot @returns {number[]} */
 export function frameTimes(shot) {
-  if (
-    seen.of === `${state.filmId}/${shot.number}/${shot.key}` &&
-    seen.frames.length === shot.frames
-  )
+  // Whatever its color: the frames of a shot stay where they are.
+  if (seen.shot === `${state.filmId}/${shot.number}` && seen.frames.length === shot.frames)
     return seen.frames.map((frame) => frame.t - seen.frames[0].t);
   const each = shot.frames ? shot.seconds / shot.frames : 0.04;
   return Array.from({ length: shot.frames }, (_, n) => n * each);
@@ -95,6 +105,7 @@ export function tracksHere() {
             name: name ?? "",
             color: null,
             mean: null,
+            known: false,
             first_frame: frame,
             last_frame: frame,
           });

@@ -6,6 +6,7 @@ import { byId } from "./dom.js";
 import { load, ready } from "./frames.js";
 import { boxesAt, calledTrack } from "./objects.js";
 import { redraw } from "./player.js";
+import { formerKey } from "./session.js";
 import { shotNow, state } from "./state.js";
 import { picture, stage } from "./view.js";
 
@@ -46,8 +47,9 @@ export function drawOverlay() {
   const all = picture();
   const { hints, boxes, sure, damage } = state.overlays;
   if (!state.playing) {
-    if (sure && shot.state === "ready")
-      drawMask(addresses.sure(state.filmId, shot.number, state.frame, shot.key ?? ""), all);
+    // Of the color that is seen, so that it tells no lies while the next one is made.
+    const key = state.shown === "exact" ? shot.key : state.shown === "former" && formerKey(shot);
+    if (sure && key) drawMask(addresses.sure(state.filmId, shot.number, state.frame, key), all);
     if (damage && damageFound())
       drawMask(addresses.damage(state.filmId, shot.number, state.frame), all);
   }

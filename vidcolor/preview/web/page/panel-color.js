@@ -1,11 +1,11 @@
 // @ts-check
 /** Saying colors: a tool, a color, a click; and what has been said of this shot. */
 
-import { fillList, h, icon, iconButton, quiet, row, segment, show, write } from "./dom.js";
+import { fillList, h, icon, iconButton, quiet, row, say, segment, show, write } from "./dom.js";
 import { edit } from "./edits.js";
 import { calledTrack, tracksHere } from "./objects.js";
 import { hintsHere } from "./overlay.js";
-import { makePicker } from "./picker.js";
+import { makePicker, remember } from "./picker.js";
 import { goTo } from "./session.js";
 import { on, state, update } from "./state.js";
 
@@ -22,7 +22,7 @@ const TOOLS = /** @type {[typeof state.tool, string, string, string][]} */ ([
 ]);
 
 export function makeColorPanel() {
-  return h("div", {}, tools(), h("h3", {}, "Color"), makePicker(), details(), list());
+  return h("div", {}, tools(), h("h3", {}, "Color"), makePicker(), details(), whole(), list());
 }
 
 function tools() {
@@ -116,6 +116,45 @@ function slider(label, testid, least, most, step, get, set, words) {
   return h("label", { class: "control" }, h("span", { class: "label" }, label), value, input);
 }
 
+/** One color for all that no other hint reaches. */
+function whole() {
+  const well = h("i", { class: "ink" });
+  const button = h(
+    "button",
+    {
+      type: "button",
+      class: "button small",
+      "data-testid": "whole-shot",
+      title: "Everything in this shot that no other hint reaches gets this color",
+      onclick: sayWhole,
+    },
+    well,
+    h("span", {}, "Give the rest of the shot this color"),
+  );
+  on(["color", "film"], () => {
+    // What nothing reaches is automatic by itself.
+    button.disabled = !state.film?.ready || state.color === "auto";
+    well.style.backgroundColor = state.color.startsWith("#") ? state.color : "#808080";
+  });
+  return h("div", { class: "line whole" }, button);
+}
+
+function sayWhole() {
+  const { shot, color } = state;
+  remember(color);
+  void edit(() => {
+    // There is one color for the rest: saying another one changes it.
+    const said = state.film?.hints.find(
+      (hint) => hint.shot === shot && hint.kind === "whole" && !isObject(hint),
+    );
+    if (said) return { do: "change_hint", id: said.id, color };
+    return { do: "add_hint", shot, whole: true, color };
+  }).then((saved) => saved && say(`The rest of the shot is ${color}.`));
+}
+
+/** @param {Hint} hint */
+const isObject = (hint) => typeof hint.track === "number";
+
 // What has been said --------------------------------------------------------------------------
 
 function list() {
@@ -157,8 +196,10 @@ function hintRow() {
       class: "grow plain",
       "data-testid": "hint-go",
       onclick: () => {
-        goTo(state.shot, hint.frame ?? state.frame);
+        goTo(state.shot, hint.kind === "whole" ? state.frame : (hint.frame ?? state.frame));
         update({ hint: state.hint === hint.id ? null : hint.id });
+        // What unfolds is to be seen; it unfolds once the change has been told.
+        requestAnimationFrame(() => item.scrollIntoView({ block: "nearest" }));
       },
     },
     name,
@@ -198,10 +239,16 @@ function hintRow() {
     { type: "button", class: "button small", onclick: () => save({ color: "gray" }) },
     "Gray",
   );
+  const reaches = h(
+    "label",
+    { class: "control" },
+    h("span", { class: "label" }, "Reach"),
+    reach,
+  );
   const more = h(
     "div",
     { class: "more" },
-    h("label", { class: "control" }, h("span", { class: "label" }, "Reach"), reach),
+    reaches,
     note,
     h("div", { class: "line" }, auto, gray),
   );
@@ -213,14 +260,16 @@ function hintRow() {
   );
   return row(item, (/** @type {Hint} */ next) => {
     hint = next;
+    const whole = hint.kind === "whole";
     const kind =
       hint.kind === "points" && hint.points.flat().length > 2 ? "Stroke" : KINDS[hint.kind];
     const track = tracksHere().find((one) => one.id === hint.track);
     if (document.activeElement !== well) well.value = hint.hex ?? "#808080";
+    reaches.hidden = whole;
     well.setAttribute("aria-label", `Color of ${kind.toLowerCase()}, ${hint.color}`);
     well.classList.toggle("off", hint.color === "auto");
-    write(name, hint.kind === "whole" ? (track ? calledTrack(track) : "Whole shot") : kind);
-    const frame = hint.frame === null ? "all frames" : `frame ${hint.frame + 1}`;
+    write(name, whole ? (track ? calledTrack(track) : "The rest of the shot") : kind);
+    const frame = whole || hint.frame === null ? "all frames" : `frame ${hint.frame + 1}`;
     write(
       where,
       [

@@ -4,7 +4,7 @@
 import { api } from "./api.js";
 import { fillList, h, iconButton, quiet, row, segment, show, write } from "./dom.js";
 import { edit } from "./edits.js";
-import { calledTrack, knowsBoxes, tracksHere } from "./objects.js";
+import { calledTrack, knowsBoxes, neverLooked, tracksHere } from "./objects.js";
 import { inkOf } from "./overlay.js";
 import { remember } from "./picker.js";
 import { fail, goTo } from "./session.js";
@@ -80,6 +80,11 @@ export function makeObjectsPanel() {
 function emptyWords() {
   const shot = shotNow();
   if (all) return "No objects of the whole film are known yet.";
+  if (neverLooked())
+    return (
+      "This shot was colored before, and its objects were not written down. " +
+      "Find objects of the whole film to know them."
+    );
   if (knowsBoxes())
     return "Nothing was found in this shot. Another detector may see more: Settings, Detector.";
   return shot?.state === "ready" ? "Looking …" : "Objects are known once this shot is colored.";
@@ -183,7 +188,10 @@ function trackRow(fillAgain) {
     show(name, track.name);
     name.placeholder = called;
     name.setAttribute("aria-label", `Name of ${called}`);
-    const same = (state.film?.tracks ?? []).filter((one) => one.identity === track.identity).length;
+    // Shots are looked at one by one: equal names of what was only found mean nothing yet.
+    const known = (state.film?.tracks ?? []).filter((one) => one.known);
+    const same = known.filter((one) => track.known && one.identity === track.identity).length;
+    about.title = track.known ? "" : "Found, but nothing has been said of it";
     const frames =
       track.last_frame >= track.first_frame
         ? `frames ${track.first_frame + 1}–${track.last_frame + 1}`
@@ -194,6 +202,7 @@ function trackRow(fillAgain) {
         all ? `shot ${track.shot + 1}` : "",
         frames,
         track.color ? "pinned" : "",
+        track.known ? "" : "new",
         same > 1 ? `one of ${same} of “${track.identity}”` : "",
       ]
         .filter(Boolean)
@@ -202,7 +211,7 @@ function trackRow(fillAgain) {
     unpin.hidden = !track.color;
     part.hidden = same < 2;
     item.classList.toggle("chosen", track.id === state.track);
-    item.style.borderInlineStartColor = inkOf(track.identity || track.id);
+    item.style.borderInlineStartColor = inkOf((track.known && track.identity) || track.id);
   });
 }
 

@@ -4,7 +4,7 @@
 import { sendPicture } from "./api.js";
 import { bytes, fillList, h, icon, iconButton, row, segment, write } from "./dom.js";
 import { edit } from "./edits.js";
-import { fail, forgetJob, previewSoon, refresh, showJob } from "./session.js";
+import { fail, forgetJob, goTo, previewSoon, refresh, showJob } from "./session.js";
 import { on, shotNow, state } from "./state.js";
 import { complain } from "./toast.js";
 
@@ -78,7 +78,7 @@ export function makePicturesPanel() {
     h("span", { class: "label" }, "Pictures count in this shot"),
     here,
   );
-  on(["film", "shot"], () => {
+  on(["film", "shot", "frame"], () => {
     const all = state.film?.references ?? [];
     fillList(rows, all, referenceRow);
     empty.hidden = all.length > 0;
@@ -105,6 +105,20 @@ function referenceRow() {
   let reference;
   const name = h("strong", {});
   const where = h("span", { class: "faint" });
+  const go = h(
+    "button",
+    {
+      type: "button",
+      class: "grow plain",
+      "data-testid": "reference-go",
+      onclick: () => {
+        const [shot] = shotsOf(reference);
+        if (shot !== undefined) goTo(shot, reference.frame ?? 0);
+      },
+    },
+    name,
+    where,
+  );
   const remove = iconButton(
     "trash",
     "Take this picture out",
@@ -121,13 +135,15 @@ function referenceRow() {
         "div",
         { class: "line" },
         icon("pictures"),
-        h("div", { class: "grow stack" }, name, where),
+        go,
         remove,
       ),
     ),
     (/** @type {Reference} */ next) => {
       reference = next;
       write(name, reference.file.split("/").pop() ?? reference.file);
+      go.disabled = !shotsOf(reference).length;
+      go.title = go.disabled ? "" : "Go there";
       write(
         where,
         [
@@ -142,14 +158,22 @@ function referenceRow() {
   );
 }
 
-/** @param {Reference} reference */
-function whereUsed({ shot, shots, frame }) {
-  if (frame !== null && frame !== undefined)
-    return shot === null || shot === undefined
-      ? `frame ${frame + 1} of the film`
-      : `shot ${shot + 1}, frame ${frame + 1}`;
-  const numbers = shots?.length ? shots : shot === null || shot === undefined ? [] : [shot];
-  return numbers.length ? `shot ${numbers.map((one) => one + 1).join(", ")}` : "whole film";
+/** Shots that a picture is for; none: all of them. @param {Reference} reference */
+function shotsOf({ shot, shots }) {
+  if (shots?.length) return shots;
+  return shot === null || shot === undefined ? [] : [shot];
+}
+
+/** What a picture is for, seen from where they are. @param {Reference} reference */
+function whereUsed(reference) {
+  const shots = shotsOf(reference);
+  if (!shots.length) return "for the whole film";
+  const here = shots.length === 1 && shots[0] === state.shot;
+  const numbers = shots.map((one) => one + 1).join(", ");
+  const shot = here ? "this shot" : `${shots.length === 1 ? "shot" : "shots"} ${numbers}`;
+  const { frame } = reference;
+  if (frame === null || frame === undefined) return `for ${shot}`;
+  return here && frame === state.frame ? "for this frame" : `for frame ${frame + 1} of ${shot}`;
 }
 
 /** @param {File[]} files */

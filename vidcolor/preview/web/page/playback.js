@@ -10,7 +10,8 @@ import { byId, say } from "./dom.js";
 import { address, isMade, load } from "./frames.js";
 import { frameTimes } from "./objects.js";
 import { redraw } from "./player.js";
-import { goToFrame } from "./session.js";
+import { isRead, readShot } from "./reading.js";
+import { formerKey, goToFrame } from "./session.js";
 import { on, shotNow, state, update } from "./state.js";
 import { complain } from "./toast.js";
 
@@ -25,13 +26,22 @@ export function clipPicture() {
   return loaded && video.readyState >= 2 && video.videoWidth ? video : null;
 }
 
+/**
+ * The clip that can be played: of a shot that nobody colors anew, the one before the change.
+ * @param {import("./types.js").Shot} shot
+ */
+function clipOf(shot) {
+  const key = { ready: shot.key, stale: formerKey(shot), making: null, none: null }[shot.state];
+  return key ? addresses.clip(state.filmId, shot.number, key) : "";
+}
+
 export function startPlayback() {
   on(["playing"], () => (state.playing ? void play() : stop()));
   on(["muted"], () => (video.muted = state.muted));
   on(["film", "shot"], () => {
     // New color while the old clip plays: the old one would lie.
     const shot = shotNow();
-    const clip = shot ? addresses.clip(state.filmId, shot.number, shot.key ?? "") : "";
+    const clip = shot ? clipOf(shot) : "";
     if (loaded && clip !== loaded) unload();
   });
   video.addEventListener("ended", ended);
@@ -54,7 +64,7 @@ async function play() {
   const mine = ++run;
   if (!shot) return update({ playing: false });
   if (state.frame >= shot.frames - 1) goToFrame(0);
-  if (shot.state === "ready") await playClip(mine);
+  if (clipOf(shot)) await playClip(mine);
   else await playFrames(mine);
 }
 
@@ -74,7 +84,7 @@ function unload() {
 /** @param {number} mine */
 async function playClip(mine) {
   const shot = /** @type {import("./types.js").Shot} */ (shotNow());
-  const clip = addresses.clip(state.filmId, shot.number, shot.key ?? "");
+  const clip = clipOf(shot);
   if (loaded !== clip) {
     loaded = clip;
     video.src = clip;
@@ -93,6 +103,7 @@ async function playClip(mine) {
     video.muted = true;
     await video.play().catch(() => update({ playing: false }));
   }
+  update({ shown: shot.state === "ready" ? "exact" : "former" });
   follow(mine, shot);
 }
 
@@ -132,13 +143,18 @@ async function playFrames(mine) {
   while (mine === run && state.playing) {
     const shot = shotNow();
     if (!shot) return;
-    if (shot.state === "ready") return playClip(mine);
+    if (clipOf(shot)) return playClip(mine);
     const started = performance.now();
     const next = state.frame + 1;
     if (next >= shot.frames) {
       if (!state.loop) return update({ playing: false });
       goToFrame(0);
     } else {
+      if (!isRead(shot, next)) {
+        void readShot(shot);
+        await pause(WAIT_MS);
+        continue;
+      }
       const sides = isMade(shot, next) ? ["before", "after"] : ["before"];
       // While color is on its way, wait for it: that is what they want to see.
       if (shot.state === "making" && sides.length === 1) {

@@ -20,6 +20,7 @@ import {
 } from "./frames.js";
 import { drawOverlay } from "./overlay.js";
 import { clipPicture } from "./playback.js";
+import { isRead, readShot } from "./reading.js";
 import { preview } from "./session.js";
 import { on, shotNow, state, update } from "./state.js";
 import { picture, scale, stage, visible } from "./view.js";
@@ -34,18 +35,25 @@ const pen = /** @type {CanvasRenderingContext2D} */ (canvas.getContext("2d"));
 const divider = byId("divider");
 const grip = byId("grip");
 
-/** What is drawn. `of` says which shot it shows. */
+/** What is drawn, all of one frame. `of` says of which. */
 const shown = {
   of: "",
   /** @type {ImageBitmap|null} */ before: null,
   /** @type {ImageBitmap|null} */ after: null,
 };
+const blank = { before: null, after: null };
+let unread = false; // whether the frame before is waited for
 
 export function startPlayer() {
   new ResizeObserver(resize).observe(byId("stage"));
   on(["film", "filmId", "shot", "frame", "playing"], wish);
-  on(["split", "compare", "zoom", "overlays", "hint", "track", "tool", "theme", "film"], redraw);
-  on(["zoom", "frame", "shot", "playing"], fullSoon);
+  on(["jobs"], () => {
+    const shot = shotNow();
+    if (unread && shot && isRead(shot, state.frame)) wish();
+  });
+  on(["split", "compare", "zoom", "overlays", "hint", "track", "tool", "theme"], redraw);
+  on(["shown", "film"], redraw);
+  on(["zoom", "film", "frame", "shot", "playing"], fullSoon);
   on(["shown", "film", "shot", "frame", "connection"], tellKind);
   byId("make").addEventListener("click", () => void preview());
   startGrip();
@@ -68,17 +76,21 @@ function resize() {
 function wish() {
   const shot = shotNow();
   if (!shot) {
-    Object.assign(shown, { of: "", before: null, after: null });
+    Object.assign(shown, { of: "", ...blank });
+    unread = false;
     lookSoon.stop();
     lookFor = "";
     update({ shown: "none" });
     return redraw();
   }
-  const of = `${state.filmId}/${shot.number}`;
-  if (shown.of !== of) Object.assign(shown, { of, before: null, after: null });
-  if (state.playing && clipPicture()) return;
+  if (state.playing && clipPicture()) {
+    played = true;
+    shown.of = "";
+    return;
+  }
   const frame = state.frame;
   const exact = isMade(shot, frame);
+  turnTo(shot, frame, exact);
   const before = address(shot, frame, "before");
   const after = exact ? address(shot, frame, "after") : lookAddress(shot, frame);
   const former = exact ? null : formerAddress(shot, frame);
@@ -88,12 +100,15 @@ function wish() {
     : [...Array(AHEAD).keys()].map((n) => frame + n + 1).filter((n) => n < shot.frames);
   const wanted = new Set([
     before,
+    address(shot, 0, "before"),
     after,
     former,
     ...next.flatMap((n) => [address(shot, n, "before"), address(shot, n, "after")]),
   ]);
   stopOthers((one) => wanted.has(one));
-  void load(before).then((picture) => picture && place("before", picture, before));
+  unread = !isRead(shot, frame);
+  if (unread) void readShot(shot);
+  else void load(before).then((picture) => picture && place("before", picture, before));
   if (ready(after)) place("after", /** @type {ImageBitmap} */ (ready(after)), after);
   else if (exact) void load(after).then((picture) => picture && place("after", picture, after));
   else if (!sketch) {
@@ -110,6 +125,30 @@ function wish() {
       void load(address(shot, n, "after"));
     }
 }
+
+/**
+ * Before and after are always of one frame. What is there already of another one stays until the
+ * new one comes only where that is at once; elsewhere it would lie.
+ * @param {import("./types.js").Shot} shot @param {number} frame @param {boolean} exact
+ */
+function turnTo(shot, frame, exact) {
+  const place = `${state.filmId}/${shot.start}`;
+  const of = `${place}/${frame}`;
+  if (shown.of === of) return;
+  const near = shown.of.startsWith(`${place}/`) && exact;
+  const old = { before: shown.before, after: shown.after };
+  Object.assign(shown, { of, ...blank });
+  earlier = !near ? null : old.before && old.after ? old : earlier;
+  paused = played ? of : "";
+  played = false;
+}
+
+/** The pair of another frame, until both of this one are there.
+ * @type {{before: ImageBitmap|null, after: ImageBitmap|null}|null} */
+let earlier = null;
+let played = false; // whether the clip was what was seen last
+let paused = ""; // of which frame the clip stands still
+let full = ""; // which frame is shown at full size, and in which color
 
 /** Asks for a quick look at what is shown; asking again for the same does not put it off. */
 function look() {
@@ -142,12 +181,16 @@ function place(side, picture, of) {
   else if (of === formerAddress(shot, frame) && state.shown === "loading")
     update({ shown: "former" });
   else return;
+  if (full === `${shown.of}/${shot.key}` && state.fullSize) return;
   shown[side] = picture;
+  if (shown.before && shown.after) earlier = null;
   redraw();
 }
 
 const fullSoon = quiet(FULL_AFTER_MS, async () => {
   const shot = shotNow();
+  if (shot && state.zoom !== null && full === `${shown.of}/${shot.key}`) return;
+  full = "";
   update({ fullSize: false });
   if (!shot || state.playing || !shown.before) return;
   const smaller = shown.before.width < (state.film?.width ?? 0);
@@ -160,7 +203,9 @@ const fullSoon = quiet(FULL_AFTER_MS, async () => {
   const pictures = await Promise.all(sides.map((side) => load(fullAddress(shot, frame, side))));
   if (shotNow()?.number !== of || state.frame !== frame || state.zoom === null) return;
   sides.forEach((side, n) => pictures[n] && (shown[side] = pictures[n]));
-  update({ fullSize: pictures.every(Boolean) && sides.length === 2 });
+  const whole = pictures.every(Boolean) && sides.length === 2;
+  if (whole) full = `${shown.of}/${shot.key}`;
+  update({ fullSize: whole });
   redraw();
 });
 
@@ -180,21 +225,23 @@ function draw() {
   const all = picture();
   pen.imageSmoothingEnabled = scale() * devicePixelRatio < SHARP_FROM;
   pen.imageSmoothingQuality = "high";
-  const clip = state.playing ? clipPicture() : null;
+  const still = paused === shown.of && !(shown.before && shown.after);
+  const clip = state.playing || still ? clipPicture() : null;
   const seen = visible();
   const at = { before: seen.x + seen.w, split: seen.x + seen.w * state.split, after: seen.x }[
     state.compare
   ];
   if (clip) drawClip(clip, all, at);
-  else if (shown.before || shown.after) drawPair(all, at);
+  else if (shown.before || shown.after || earlier) drawPair(all, at);
   placeDivider(at, seen);
   drawOverlay();
 }
 
 /** @param {import("./view.js").Rect} all @param {number} at */
 function drawPair(all, at) {
-  const { before, after } = shown;
+  const { before, after } = earlier ?? shown;
   if (before) pen.drawImage(before, all.x, all.y, all.w, all.h);
+  else if (after) drawGray(after, all);
   if (!after) return;
   pen.save();
   pen.beginPath();
@@ -202,6 +249,20 @@ function drawPair(all, at) {
   pen.clip();
   pen.drawImage(after, all.x, all.y, all.w, all.h);
   pen.restore();
+}
+
+/**
+ * Color lies over the luma of the film, so without it the film is seen again: good enough until
+ * the frame itself has been read. Where the film has color nobody knows it yet.
+ * @param {ImageBitmap} picture @param {import("./view.js").Rect} all
+ */
+function drawGray(picture, all) {
+  if (state.film?.has_color) return;
+  pen.drawImage(picture, all.x, all.y, all.w, all.h);
+  pen.globalCompositeOperation = "saturation";
+  pen.fillStyle = "#808080";
+  pen.fillRect(all.x, all.y, all.w, all.h);
+  pen.globalCompositeOperation = "source-over";
 }
 
 /** @param {HTMLVideoElement} clip @param {import("./view.js").Rect} all @param {number} at */
@@ -283,12 +344,13 @@ function tellKind() {
     none: "",
     loading: making ? "Coloring …" : "A quick look comes …",
     former: making ? "As before the change; coloring …" : "As before the change",
-    quick: "Quick look: this frame by itself",
+    quick: making ? "Quick look" : "Quick look: this frame by itself",
     exact: shot.state === "ready" ? "Exact: as it will be rendered" : "Exact so far",
   };
   let text = texts[state.shown];
-  if (making && shot.frames)
-    text += ` · ${Math.min(shot.made ?? 0, shot.frames)} of ${shot.frames} frames made`;
+  const count = Math.min(shot.made ?? 0, shot.frames);
+  if (making && count) text += ` · ${count} of ${shot.frames} frames made`;
+  else if (making && state.shown === "quick") text += "; the exact color is on its way";
   if (!film.ready) text = "Cuts are being found; color comes in a moment";
   write(byId("kind-text"), text);
   badge.setAttribute("data-kind", state.shown);

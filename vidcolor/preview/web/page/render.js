@@ -4,12 +4,11 @@
 import { ServerError, addresses, api } from "./api.js";
 import { byId, bytes, write } from "./dom.js";
 import { part, percent, progressWords } from "./jobs.js";
-import { cancelJob, fail } from "./session.js";
+import { LIVE, cancelJob, fail } from "./session.js";
 import { on, state } from "./state.js";
 
 /** @typedef {import("./types.js").Job} Job */
 
-const LIVE = ["queued", "running"];
 
 const dialog = /** @type {HTMLDialogElement} */ (byId("render"));
 const name = /** @type {HTMLInputElement} */ (byId("render-name"));

@@ -8,8 +8,13 @@ import { complain } from "./toast.js";
 
 /** @typedef {import("./types.js").FilmState} FilmState */
 /** @typedef {import("./types.js").Job} Job */
+/** @typedef {import("./types.js").Shot} Shot */
 
 const REST_MS = 350; // a hand that still moves is not finished
+export const LIVE = ["queued", "running"];
+export const QUIET = ["watch", "thumbs"]; // small work that nobody asked for by name
+const SURE_MS = 5000; // after a change, until pictures that come are of the new color
+const PROBLEM_MS = 4000; // between two looks whether what was wrong has been mended
 const PANELS = ["color", "objects", "pictures", "settings", "notes"];
 
 /** What events said after the film's state was read: frames made, by shot. */
@@ -28,13 +33,24 @@ export function fail(error) {
 // Films ---------------------------------------------------------------------------------------
 
 export async function begin() {
+  heard = document.hidden; // a tab that begins unseen has missed something once it is shown
   listen(hear, connected);
   await readServer();
-  const films = state.server?.films ?? [];
-  const wanted = readAddress().film;
-  if (wanted) await follow();
-  else if (films.length === 1) await openFilm(films[0].id);
+  const only = onlyFilm();
+  if (readAddress().film) await follow();
+  else if (only) await openFilm(only);
   addEventListener("popstate", () => void follow());
+  // The script may be mended in an editor beside the page, which tells nobody.
+  addEventListener("focus", () => refreshSoon());
+}
+
+/** The film that nobody has to choose: the only one that the command named. */
+function onlyFilm() {
+  const films = state.server?.films ?? [];
+  const named = films.filter((film) => !film.uploaded);
+  const [only, more] = named.length ? named : films;
+  const another = films.some((film) => film.open && film !== only);
+  return only && !more && !another ? only.id : "";
 }
 
 async function readServer() {
@@ -65,6 +81,7 @@ export async function openFilm(id, shot = 0, frame = 0, panel = state.panel) {
     update({ filmId: id, shot: place, frame, panel, zoom: null, track: null, hint: null });
     take(film);
     say(`${film.name} is open.`);
+    refreshSoon(); // what was told while it was opened was told of no film here
     void readServer();
   } catch (error) {
     if (!state.filmId) asRead(() => update({ filmId: "" }));
@@ -75,26 +92,32 @@ export async function openFilm(id, shot = 0, frame = 0, panel = state.panel) {
   }
 }
 
-let reading = false;
+/** @type {Promise<void>|null} */
+let reading = null;
 let again = false;
 
-/** Reads the film's state; calls that come meanwhile are answered by one more reading. */
-export async function refresh() {
-  if (!state.filmId) return;
-  if (reading) return void (again = true);
-  reading = true;
+/**
+ * Reads the film's state; calls that come meanwhile are answered by one more reading. Whoever
+ * waits for it sees what was true when they asked, or newer.
+ * @returns {Promise<void>}
+ */
+export function refresh() {
+  again = true;
+  reading ??= read().finally(() => (reading = null));
+  return reading;
+}
+
+async function read() {
   try {
-    do {
+    while (again && state.filmId) {
       again = false;
       const id = state.filmId;
       const film = await api.film(id);
       if (id === state.filmId) take(film);
-    } while (again);
+    }
   } catch (error) {
     if (error instanceof ServerError && error.status === 404 && state.filmId) await reopen();
     else fail(error);
-  } finally {
-    reading = false;
   }
 }
 
@@ -104,6 +127,33 @@ async function reopen() {
 }
 
 const refreshSoon = quiet(120, refresh);
+const lookAgain = quiet(PROBLEM_MS, () => {
+  if (state.film?.problem && !document.hidden) void refresh();
+});
+
+/** The keys of colors that were last whole, by shot: shown until newer ones are.
+ * @type {Map<string, string>} */
+const formerKeys = new Map();
+
+/** @param {Shot} shot */
+const placeOf = (shot) => `${state.filmId}/${shot.start}-${shot.end}`;
+
+/** @param {FilmState} film */
+function rememberColors(film) {
+  for (const shot of film.shots) {
+    const whole = shot.state === "ready" || shot.shown_key !== shot.key;
+    if (whole && shot.shown_key) formerKeys.set(placeOf(shot), shot.shown_key);
+  }
+}
+
+/**
+ * The key of a shot's color before the last change, while the new one is on its way.
+ * @param {Shot} shot
+ */
+export function formerKey(shot) {
+  const key = formerKeys.get(placeOf(shot));
+  return !key || key === shot.key ? null : key;
+}
 
 /** @param {FilmState} film */
 function take(film) {
@@ -113,6 +163,10 @@ function take(film) {
     if (news?.key === shot.key && shot.state !== "ready" && news.made > (shot.made ?? 0))
       shot.made = news.made;
   }
+  rememberColors(film);
+  for (const shot of film.shots)
+    if (before && before.shots[shot.number]?.key !== shot.key)
+      changedAt.set(shot.number, performance.now());
   /** @type {Partial<typeof state>} */
   const values = { film };
   // Exact shots replace the sketch: stay at the same moment, not at the same number.
@@ -129,6 +183,7 @@ function take(film) {
   if (shot && film.ready && frame >= shot.frames) values.frame = Math.max(0, shot.frames - 1);
   update(values);
   takeJobs(film.jobs ?? []);
+  if (film.problem) lookAgain();
 }
 
 // Events --------------------------------------------------------------------------------------
@@ -154,14 +209,20 @@ function hearFrames({ shot, key, made: count }) {
   update({ film: { ...film } });
 }
 
+/** When the color of a shot was changed. @type {Map<number, number>} */
+const changedAt = new Map();
+
 /** @param {{shot: number, side: string}} event */
 function hearThumb({ shot, side }) {
   const name = `${shot}/${side}`;
   thumbs.set(name, (thumbs.get(name) ?? 0) + 1);
+  const one = state.film?.shots[shot];
+  // It may be of the color before: only the server knows.
+  const sure = performance.now() - (changedAt.get(shot) ?? -SURE_MS) >= SURE_MS;
+  if (one && side === "after" && sure) one.thumb = true;
+  else if (side === "after") refreshSoon();
   if (state.film) update({ film: { ...state.film } });
 }
-
-const LIVE = ["queued", "running"];
 
 /** @param {Job[]} news */
 function takeJobs(news) {
@@ -181,8 +242,10 @@ function takeJobs(news) {
 /** @param {Job} job */
 function finish(job) {
   if (LIVE.includes(job.state)) return;
-  if (job.state === "failed") complain(`${job.title}: ${job.message}`);
-  if (job.state === "done") say(`${job.title}: done.`);
+  if (!QUIET.includes(job.kind)) {
+    if (job.state === "failed") complain(`${job.title}: ${job.message}`);
+    if (job.state === "done") say(`${job.title}: done.`);
+  }
   if (job.film === state.filmId) refreshSoon();
 }
 
@@ -209,7 +272,7 @@ export async function cancelJob(job) {
 // Whether the server is there -----------------------------------------------------------------
 
 let lostSoon = 0;
-let heard = false;
+let heard = false; // whether something has been missed before a stream opens
 /** Those who wait for the server. @type {Set<(value?: any) => void>} */
 const waiting = new Set();
 
@@ -225,7 +288,7 @@ function connected(there) {
   clearTimeout(lostSoon);
   // A stream may end without the server being gone; only silence that lasts is told.
   if (!there) lostSoon = window.setTimeout(lose, 1200);
-  else if (heard) void catchUp(); // what was told in between was not heard
+  else if (heard || state.filmId) void catchUp(); // what was told in between was not heard
   heard ||= there;
 }
 

@@ -130,6 +130,7 @@ function makeCell() {
     h("span", { class: "legend" }, mark, number, time),
   );
   let shown = 0;
+  let filled = ""; // with the pictures of which shot
   node.addEventListener("click", () => goTo(shown));
   return row(node, (/** @type {Shot} */ shot) => {
     shown = shot.number;
@@ -150,11 +151,11 @@ function makeCell() {
     write(time, clock(seconds(shot.time)));
     const making = shot.state === "making" && shot.frames > 0;
     bar.style.transform = `scaleX(${making ? Math.min(1, (shot.made ?? 0) / shot.frames) : 0})`;
-    const colored =
-      shot.thumb ??
-      (shot.state === "ready" || shot.state === "stale" || thumbs.has(`${shot.number}/after`));
-    point(before, picturesOf(shot, "before"));
-    point(after, colored ? picturesOf(shot, "after") : "");
+    const colored = shot.thumb ?? (shot.state === "ready" || shot.state === "stale");
+    const same = filled === `${state.filmId}/${shot.start}`;
+    filled = `${state.filmId}/${shot.start}`;
+    point(before, picturesOf(shot, "before"), same);
+    point(after, colored ? picturesOf(shot, "after") : "", same);
   });
 }
 
@@ -167,13 +168,17 @@ function picturesOf(shot, side) {
   return addresses.thumb(state.filmId, shot.number, side, `${version}-${news}`);
 }
 
-/** @param {HTMLImageElement} image @param {string} address */
-function point(image, address) {
+/**
+ * A newer picture of the same shot takes the place of the old one when it is there.
+ * @param {HTMLImageElement} image @param {string} address @param {boolean} same
+ */
+function point(image, address, same) {
   if (image.getAttribute("src") === address) return;
-  image.hidden = true;
+  if (same && !address) return;
+  image.hidden = image.hidden || !same;
   image.onload = () => (image.hidden = false);
   if (address && resting) image.src = address;
-  else image.removeAttribute("src");
+  else if (!same) image.removeAttribute("src");
 }
 
 /** Brings the chosen shot into sight. */

@@ -7,7 +7,7 @@
 
 import { byId, say } from "./dom.js";
 import { edit } from "./edits.js";
-import { boxUnder, calledTrack, knowsBoxes } from "./objects.js";
+import { boxUnder, calledTrack, knowsBoxes, neverLooked } from "./objects.js";
 import { drawArea, drawStroke, sketching } from "./overlay.js";
 import { remember } from "./picker.js";
 import { moveDivider, redraw } from "./player.js";
@@ -174,6 +174,11 @@ function finish() {
 /** @param {number} x @param {number} y */
 async function pin(x, y) {
   const box = boxUnder(x, y);
+  if (neverLooked())
+    return complain(
+      "The objects of this shot were not written down when it was colored: " +
+        "find objects of the whole film (under Objects), or use a dot.",
+    );
   if (!knowsBoxes())
     return complain("Objects are not known yet: make this shot first, then click on one of them.");
   if (!box)
@@ -215,9 +220,9 @@ function key(event) {
       `${Math.round((cross?.x ?? 0) * 100)} % across, ${Math.round((cross?.y ?? 0) * 100)} % down`,
     );
   } else if (event.key === "Enter") enter();
-  else if (event.key === "Escape" && (cross || path.length)) {
+  else if (event.key === "Escape" && path.length) {
     path = [];
-    setCross(null);
+    sketch();
   } else return;
   event.preventDefault();
   event.stopPropagation();

@@ -4,7 +4,7 @@
 import { addresses } from "./api.js";
 import { byId, setIcon, write } from "./dom.js";
 import { step } from "./edits.js";
-import { previewSoon } from "./session.js";
+import { previewSoon, refresh } from "./session.js";
 import { on, state, update } from "./state.js";
 
 const THEMES = /** @type {Record<string, [icon: string, text: string, next: string]>} */ ({
@@ -12,6 +12,9 @@ const THEMES = /** @type {Record<string, [icon: string, text: string, next: stri
   dark: ["moon", "Theme: dark", "light"],
   light: ["sun", "Theme: light", "auto"],
 });
+
+/** @param {string} text */
+const sentence = (text) => (text && !/[.!?]$/.test(text) ? `${text}.` : text);
 
 export function startTopbar() {
   byId("undo").addEventListener("click", () => void step("undo"));
@@ -25,6 +28,7 @@ export function startTopbar() {
     update({ theme: (THEMES[state.theme] ?? THEMES.auto)[2] }),
   );
   byId("again").addEventListener("click", () => location.reload());
+  byId("look-again").addEventListener("click", () => void refresh());
   on(["theme"], () => {
     const [picture, text] = THEMES[state.theme] ?? THEMES.auto;
     document.documentElement.dataset.theme = state.theme;
@@ -54,7 +58,7 @@ export function startTopbar() {
   });
   on(["film"], () => {
     byId("broken").hidden = !state.film?.problem;
-    write(byId("broken-words"), state.film?.problem ?? "");
+    write(byId("broken-words"), sentence(state.film?.problem ?? ""));
   });
   on(["connection"], () => (byId("lost").hidden = state.connection !== "lost"));
 }

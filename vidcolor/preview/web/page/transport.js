@@ -87,7 +87,7 @@ function startScrub() {
     const shot = shotNow();
     const frames = new Set(
       hintsHere()
-        .map((hint) => hint.frame)
+        .map((hint) => (hint.kind === "whole" ? null : hint.frame))
         .filter((frame) => frame !== null),
     );
     marks.replaceChildren(

@@ -23,7 +23,8 @@
  * @typedef {{id: string, file: string, shot?: number|null, shots?: number[]|null,
  *   frame: number|null, strength: number, method: string}} Reference
  * @typedef {{id: number, shot: number, identity: string, label: string, name: string,
- *   color: string|null, mean: string|null, first_frame: number, last_frame: number}} Track
+ *   color: string|null, mean: string|null, first_frame: number, last_frame: number,
+ *   known: boolean}} Track
  * @typedef {{id: number, label: string, score: number, box: number[], identity: string,
  *   name: string}} Box
  * @typedef {{id: string, kind: string, film: string|null, shot: number|null, title: string,

@@ -116,12 +116,13 @@ def _state(request: Request) -> Response:
 async def _upload(request: Request) -> Response:
     site: Site = request.app.state.site
     name = file_name(words(request, "name"))
-    entry = await received(
-        request,
-        site.limits.upload_bytes,
-        "the film",
-        lambda pieces: site.library.receive(name, pieces),
-    )
+    with site.receiving():
+        entry = await received(
+            request,
+            site.limits.upload_bytes,
+            "the film",
+            lambda pieces: site.library.receive(name, pieces),
+        )
     return answer({"id": entry.id}, 201)
 
 

@@ -82,8 +82,9 @@ async def _reference(request: Request) -> Response:
     shot, frame = number_in(given, "shot"), number_in(given, "frame")
     film = film_of(request)
     await run_in_threadpool(site.session, film)
-    data = await read_body(request, site.limits.picture_bytes, "the picture")
-    number = await run_in_threadpool(site.add_reference, film, name, data, shot, frame)
+    with site.receiving():
+        data = await read_body(request, site.limits.picture_bytes, "the picture")
+        number = await run_in_threadpool(site.add_reference, film, name, data, shot, frame)
     return answer({"revision": number}, 201)
 
 

@@ -165,16 +165,17 @@ class Guard:
     def _check_origin(self, scope: Scope, headers: Headers, host: str) -> None:
         site, origin = headers.get("sec-fetch-site"), headers.get("origin")
         strange = Refusal(403, "another page asked for this; only vidcolor's own page may")
-        if scope["method"] in _READING:
-            opened = scope["path"] == "/" and headers.get("sec-fetch-mode") == "navigate"
-            if site not in (None, "same-origin", "none") and not opened:
-                raise strange
-            return
-        if site not in (None, "same-origin"):
-            raise strange
         # a page that sends no referrer may call its origin "null"; the browser then vouches for it
         ours = origin is None or origin.lower() == f"http://{host.lower()}"
-        if not ours and not (origin == "null" and site == "same-origin"):
+        ours = ours or (origin == "null" and site == "same-origin")
+        if scope["method"] in _READING:
+            opened = scope["path"] == "/" and headers.get("sec-fetch-mode") == "navigate"
+            known = site in (None, "same-origin", "none")
+            # old browsers say no more than the origin, and that of streams and of fetch() only
+            if not opened and not (known and ours):
+                raise strange
+            return
+        if site not in (None, "same-origin") or not ours:
             raise strange
         if headers.get(MARK) != "1":
             raise Refusal(403, "what changes something needs the header X-Vidcolor: 1")

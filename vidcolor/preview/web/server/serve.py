@@ -29,6 +29,7 @@ from vidcolor.preview.web.film.session import FilmSession, previews_folder
 from vidcolor.preview.web.jobs import Jobs
 from vidcolor.preview.web.server.about import about
 from vidcolor.preview.web.server.app import make_app
+from vidcolor.preview.web.server.connection import Connection
 from vidcolor.preview.web.server.events import Events
 from vidcolor.preview.web.server.guard import Rules
 from vidcolor.preview.web.server.site import Limits, Site
@@ -109,7 +110,7 @@ class Server:
         config = uvicorn.Config(
             make_app(site, rules),
             loop="asyncio",
-            http="h11",
+            http=Connection,
             ws="none",
             lifespan="off",
             interface="asgi3",

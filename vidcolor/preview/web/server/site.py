@@ -5,7 +5,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -21,6 +22,8 @@ _log = logging.getLogger(__name__)
 
 # pictures that are decoded or colored for a request; more at once would only wait for each other
 _MADE_AT_ONCE = 3
+# each holds a thread for as long as it comes, and there are 40 for all requests
+_RECEIVED_AT_ONCE = 8
 
 
 class Entry(Protocol):
@@ -182,6 +185,7 @@ class Site:
         self._sessions: dict[str, Session] = {}
         self._lock = threading.Lock()
         self.turn = asyncio.Semaphore(_MADE_AT_ONCE)
+        self._receiving = 0  # only touched by the thread of the loop
         self._leave = jobs.subscribe(self._tell)
 
     def state(self) -> dict[str, Any]:
@@ -261,6 +265,21 @@ class Site:
         revision = desk.add_reference(self.library.receive_picture(film, name, data), shot, frame)
         self.events.publish({"kind": "film", "film": film, "revision": revision})
         return revision
+
+    @contextmanager
+    def receiving(self) -> Iterator[None]:
+        """A place for a film or picture that is sent, as long as the context lasts.
+
+        Raises:
+            Refusal: If too many are on their way already.
+        """
+        if self._receiving >= _RECEIVED_AT_ONCE:
+            raise Refusal(503, "too many files are being sent at once; wait for one to arrive")
+        self._receiving += 1
+        try:
+            yield
+        finally:
+            self._receiving -= 1
 
     def job(self, job: Job) -> dict[str, Any]:
         """A job for the browser."""

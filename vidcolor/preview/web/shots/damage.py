@@ -10,7 +10,7 @@ from vidcolor.build import build_repair
 from vidcolor.errors import MediaError
 from vidcolor.preview.web.jobs import Report
 from vidcolor.preview.web.shots.cache import ViewCache
-from vidcolor.preview.web.shots.frames import WIDTH, NotMade, before_name, decode_shot
+from vidcolor.preview.web.shots.frames import WIDTH, NotMade, before_name, decode_shot, kept
 from vidcolor.preview.web.shots.overlays import clear, damage_picture
 from vidcolor.render import ListedShots
 from vidcolor.repair.motion import follow
@@ -49,16 +49,18 @@ class DamageViews:
         # nothing is healed here, so no network is needed
         repair = build_repair(replace(config, restore=replace(config.restore, weights="none")))
         shot = film.shots[place]
-        report.begin("looking for damage", shot.end - shot.start + 1)
+        length = shot.end - shot.start + 1
+        report.begin("looking for damage", length)
         frames = decode_shot(film, place, color=False)
         moved = follow(ListedShots(config.cut, [shot])(frames), repair.motion)
         with self._cache.draft(self._mark, name) as draft:
             for marked in repair.judge(repair.grow(repair.find(moved))):
                 batch = marked.frames
                 for number, spots in enumerate(marked.spots):
-                    if not spots:
+                    m = batch.start + number
+                    if not spots or m != kept(m, length):
                         continue
-                    path = draft.path / _file(batch.start + number)
+                    path = draft.path / _file(m)
                     try:
                         path.write_bytes(damage_picture(spots, batch.info, WIDTH))
                     except OSError as error:
@@ -77,8 +79,9 @@ class DamageViews:
         folder = self._cache.find(self._mark, _name(film, place))
         if folder is None:
             raise NotMade(f"nobody has looked for damage in shot {place} yet; look for it first")
+        shown = kept(number, len(film.script.shots[place]))
         try:
-            return (folder / _file(number)).read_bytes()
+            return (folder / _file(shown)).read_bytes()
         except OSError:
             return clear()
 

@@ -21,15 +21,33 @@ from vidcolor.records import FrameBatch
 from vidcolor.render import film_part
 from vidcolor.scripted import ScriptedFilm
 
-__all__ = ["WIDTH", "NotMade", "Times", "before_name", "decode_shot", "pixels_of"]
+__all__ = [
+    "BEFORE",
+    "CLIP_FRAMES",
+    "WIDTH",
+    "NotMade",
+    "Times",
+    "before_name",
+    "decode_shot",
+    "kept",
+    "picture_step",
+    "pixels_of",
+]
 
 Bytes = npt.NDArray[np.uint8]
 
 WIDTH = 960
 """Of pictures to look at, at most, in pixels."""
 
+BEFORE = "before-"
+"""What names of `before_name` begin with."""
+
+CLIP_FRAMES = 750
+"""Of a clip at most, and of the frames that all have pictures: the beginning of a longer shot."""
+
 _AHEAD = 2  # batches decoded before they are asked for
 _USUAL_RATE = Fraction(25)
+_MORE_PICTURES = 250  # at most, of what comes after `CLIP_FRAMES`
 
 
 class NotMade(GuidanceError):
@@ -82,7 +100,27 @@ class Times:
 def before_name(film: ScriptedFilm, place: int) -> str:
     """The name of what a shot shows before it is colored."""
     shot = film.shots[place]
-    return f"before-{shot.start}-{shot.end}-{'x' if shot.pts is None else shot.pts}"
+    return f"{BEFORE}{shot.start}-{shot.end}-{'x' if shot.pts is None else shot.pts}"
+
+
+def picture_step(count: int) -> int:
+    """Beyond `CLIP_FRAMES`, one of so many frames has a picture; 1 where all have one.
+
+    Args:
+        count: Frames of the shot.
+    """
+    return max(1, -((CLIP_FRAMES - count) // _MORE_PICTURES))
+
+
+def kept(number: int, count: int) -> int:
+    """The frame that is shown in place of one: itself, or the last before it with a picture.
+
+    Args:
+        number: Frame of the shot.
+        count: Frames of the shot.
+    """
+    beyond = number - CLIP_FRAMES
+    return number if beyond < 0 else number - beyond % picture_step(count)
 
 
 def decode_shot(film: ScriptedFilm, place: int, color: bool = True) -> Iterator[FrameBatch]:

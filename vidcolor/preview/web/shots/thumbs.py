@@ -17,12 +17,12 @@ from vidcolor.preview.look import Look
 from vidcolor.preview.sketch import PICTURE_PX, SketchShot
 from vidcolor.preview.web.jobs import Report
 from vidcolor.preview.web.shots.cache import ViewCache
-from vidcolor.preview.web.shots.frames import NotMade, before_name, pixels_of
+from vidcolor.preview.web.shots.frames import NotMade, before_name, kept, pixels_of
 from vidcolor.preview.web.shots.views import ShotViews
 from vidcolor.records import FrameBatch
 from vidcolor.scripted import ScriptedFilm
 
-__all__ = ["Thumbs", "span_of"]
+__all__ = ["Thumbs", "span_of", "thumb_names"]
 
 Bytes = npt.NDArray[np.uint8]
 
@@ -96,7 +96,7 @@ class Thumbs:
         Raises:
             NotMade: If there is none yet.
         """
-        for name in (f"thumb-{key}", f"thumb-look-{key}"):
+        for name in thumb_names(key):
             path = self._cache.find(self._mark, name)
             data = None if path is None else _read(path)
             if data is not None:
@@ -106,7 +106,8 @@ class Thumbs:
     def colored(self, film: ScriptedFilm, place: int, key: str, frames: FilmFrames) -> None:
         """Keep the frame of a shot that was colored."""
         at = self._moment(film, place, frames)
-        number = self._views.times(key).number(at)
+        times = self._views.times(key)
+        number = kept(times.number(at), len(times.pts))
         small = _shrunk(self._views.picture(key, number))
         self._cache.put(self._mark, f"thumb-{key}", pictures.jpeg(small))
         self._tell(place, "after")
@@ -129,8 +130,7 @@ class Thumbs:
                     self._tell(place, "before")
             for place, key in enumerate(keys):
                 report(1)
-                names = (f"thumb-{key}", f"thumb-look-{key}")
-                if any(self._cache.has(self._mark, name) for name in names):
+                if any(self._cache.has(self._mark, name) for name in thumb_names(key)):
                     continue
                 colored = look(_frame(frames, self._moment(film, place, frames)), place)
                 rgb = pictures.after(colored, 0, film.config.compose, PICTURE_PX)
@@ -148,6 +148,11 @@ class Thumbs:
 
     def _tell(self, place: int, side: str) -> None:
         self._publish({"kind": "thumb", "film": self._id, "shot": place, "side": side})
+
+
+def thumb_names(key: str) -> tuple[str, str]:
+    """Entries of the cache that show a shot in color, small: exact, or by a quick look."""
+    return f"thumb-{key}", f"thumb-look-{key}"
 
 
 def span_of(film: ScriptedFilm, place: int, frames: FilmFrames) -> tuple[int, int]:

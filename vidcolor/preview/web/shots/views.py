@@ -11,6 +11,7 @@ import json
 import logging
 import threading
 from collections.abc import Callable, Generator, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +27,13 @@ from vidcolor.preview import pictures
 from vidcolor.preview.web.jobs import Report
 from vidcolor.preview.web.shots.cache import Draft, ViewCache
 from vidcolor.preview.web.shots.frames import (
+    CLIP_FRAMES,
     WIDTH,
     NotMade,
     Times,
     before_name,
     decode_shot,
+    kept,
     pixels_of,
 )
 from vidcolor.preview.web.shots.overlays import clear
@@ -72,6 +75,10 @@ class ShotViews:
     def has(self, key: str) -> bool:
         """Whether all views of a key are there."""
         return self._cache.has(self._mark, key)
+
+    def names(self) -> frozenset[str]:
+        """All that is there of the film: keys, names of `before_name`, thumbnails."""
+        return self._cache.names(self._mark)
 
     def made(self, key: str) -> int:
         """Frames so far of views in the making."""
@@ -208,16 +215,17 @@ class ShotViews:
 
     def _opening(self, film: ScriptedFilm, place: int) -> Generator[int]:
         """The same step by step; yields how many frames there are."""
-        name = before_name(film, place)
+        name, length = before_name(film, place), len(film.script.shots[place])
         if self._cache.find(self._mark, name) is not None:
             return
-        with self._making(name) as (draft, live):
+        with self._making(name, length) as (draft, live):
             for batch in decode_shot(film, place):
                 live.tick = batch.info.time_base
                 for number in range(len(batch)):
                     frame = batch[number : number + 1]
-                    rgb = pictures.before(frame, WIDTH)
-                    write(live.folder / jpg(frame.start), pictures.jpeg(rgb))
+                    if frame.start == kept(frame.start, length):
+                        rgb = pictures.before(frame, WIDTH)
+                        write(live.folder / jpg(frame.start), pictures.jpeg(rgb))
                     live.pts[frame.start] = frame.pts[0]
                 yield live.made
                 if self._cache.has(self._mark, name):  # another job was faster
@@ -256,7 +264,7 @@ class ShotViews:
         shot = film.shots[place]
         count = shot.end - shot.start + 1
         with (
-            self._making(key) as (draft, live),
+            self._making(key, count) as (draft, live),
             contextlib.closing(self._opening(film, place)) as before,
         ):
 
@@ -273,7 +281,7 @@ class ShotViews:
                 self._unpack(film, draft.path / _SHOT, live, then, report)
             for _ in before:
                 report()
-            report.begin("writing the clip", count)
+            report.begin("writing the clip", min(count, CLIP_FRAMES))
             self._write_clip(film, place, live, report)
             watch.write_tracks(draft.path / _TRACKS)
             draft.land()
@@ -320,8 +328,9 @@ class ShotViews:
                 live.tick = batch.info.time_base
                 for number in range(len(batch)):
                     m = batch.index + number
-                    rgb = pictures.before(batch[number : number + 1], WIDTH)
-                    write(live.folder / jpg(m), pictures.jpeg(rgb))
+                    if m == kept(m, live.length):
+                        rgb = pictures.before(batch[number : number + 1], WIDTH)
+                        write(live.folder / jpg(m), pictures.jpeg(rgb))
                     live.pts[m] = batch.pts[number]
                 then()
                 report(len(batch))
@@ -329,7 +338,8 @@ class ShotViews:
     def _write_clip(self, film: ScriptedFilm, place: int, live: Live, report: Report) -> None:
         """Before above after, with the shot's sound; and when which boxes are shown."""
         name = before_name(film, place)
-        times = self.times(name)
+        whole = self.times(name)
+        times = replace(whole, pts=whole.pts[:CLIP_FRAMES])
         begin = film.shots[0].pts
         start = None if begin is None else float((times.pts[0] - begin) * times.tick)
         height, width = pixels_of(self.picture(name, 0)).shape[:2]
@@ -349,14 +359,14 @@ class ShotViews:
                     below = np.asarray(small, np.uint8)
                 writer.write(np.vstack((above, below)), pts)
                 report(1)
-        live.tick, live.pts = times.tick, dict(enumerate(times.pts))
-        write(live.folder / _TIMES, times.text().encode())
+        live.tick, live.pts = whole.tick, dict(enumerate(whole.pts))
+        write(live.folder / _TIMES, whole.text().encode())
         write(live.folder / _OVERLAY, json.dumps(overlay_of(live)).encode())
 
     @contextlib.contextmanager
-    def _making(self, name: str) -> Iterator[tuple[Draft, Live]]:
+    def _making(self, name: str, length: int) -> Iterator[tuple[Draft, Live]]:
         with self._cache.draft(self._mark, name) as draft:
-            live = Live(draft.path)
+            live = Live(draft.path, length)
             with self._lock:
                 self._live[name] = live
             try:

@@ -15,7 +15,7 @@ from vidcolor.guidance.tracks.file import TracksFile, to_text
 from vidcolor.guidance.tracks.identities import Describer
 from vidcolor.guidance.tracks.survey import Survey, to_file
 from vidcolor.preview import pictures
-from vidcolor.preview.web.shots.frames import WIDTH, Times
+from vidcolor.preview.web.shots.frames import WIDTH, Times, kept
 from vidcolor.preview.web.shots.overlays import boxes_of, sure_picture
 from vidcolor.records import Colored
 from vidcolor.scripted import ScriptedFilm
@@ -29,12 +29,14 @@ class Live:
 
     Attributes:
         folder: Where they lie.
+        length: Frames of the shot.
         tick: Seconds of one pts unit.
         pts: Of the frames so far, by number; a shot may be begun anew.
         boxes: Of the same frames; empty: nobody knows.
     """
 
     folder: Path
+    length: int
     tick: Fraction = Fraction(1)
     pts: dict[int, int] = field(default_factory=dict)
     boxes: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
@@ -80,17 +82,21 @@ class Watch:
         live.tick = frames.info.time_base
         for number in range(len(frames)):
             m = frames.start + number
-            rgb = pictures.after(colored, number, self._film.config.compose, WIDTH)
-            write(live.folder / jpg(m), pictures.jpeg(rgb))
-            sure = sure_picture(colored, number)
-            if sure is not None:
-                write(live.folder / sure_png(m), sure)
+            if m == kept(m, live.length):
+                self._keep(colored, number, m)
             live.boxes[m] = boxes_of(colored, number)
             live.pts[m] = frames.pts[number]
         self._then()
         assert self._survey is not None, "a shot begins with its first frame"
         for _ in self._survey([colored]):
             pass
+
+    def _keep(self, colored: Colored, number: int, m: int) -> None:
+        rgb = pictures.after(colored, number, self._film.config.compose, WIDTH)
+        write(self._live.folder / jpg(m), pictures.jpeg(rgb))
+        sure = sure_picture(colored, number)
+        if sure is not None:
+            write(self._live.folder / sure_png(m), sure)
 
     def _begin(self) -> None:
         """A shot may be begun anew, where a film cannot be sought in."""
