@@ -303,12 +303,12 @@ def test_a_look_says_that_it_is_not_exact(here, film):
 
 
 def test_what_was_there_before_has_no_key(here, film):
-    answer = here.call.get(f"{film}/shots/0/frames/0.jpg?side=before&key=abd")
+    answer = here.call.get(f"{film}/shots/0/frames/0.jpg?side=before&key=abf")
     assert (answer.status, answer.headers["cache-control"]) == (200, "private, no-cache")
 
 
 def test_what_is_not_made_is_not_kept_by_browsers(here, film):
-    answer = here.call.get(f"{film}/shots/0/frames/0.jpg?side=after&key=abd")
+    answer = here.call.get(f"{film}/shots/0/frames/0.jpg?side=after&key=abf")
     assert (answer.status, answer.headers["cache-control"]) == (404, "no-store")
 
 
@@ -384,7 +384,7 @@ def test_what_is_no_film_is_refused_and_leaves_nothing(here):
     assert not list(here.folder.glob(".*"))
 
 
-@pytest.mark.parametrize("query", ["", "?name=", "?name=%20", "?nam=a", "?name=a&name=b",
+@pytest.mark.parametrize("query", ["", "?name=", "?name=%20", "?named=a", "?name=a&name=b",
                                    "?name=a%00b", "?name=" + "a" * 300])  # fmt: skip
 def test_uploads_need_a_name(here, query):
     assert here.call.ask("PUT", f"/api/uploads{query}", b"film").status == 400
