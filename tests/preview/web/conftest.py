@@ -21,8 +21,8 @@ def pytest_addoption(parser):
     )
 
 
-@pytest.fixture(scope="session")
-def chromium():
+@pytest.fixture(scope="module")
+def running_browser():
     """A headless Chromium."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     path = next(filter(None, map(shutil.which, NAMES)), None)
@@ -32,3 +32,11 @@ def chromium():
         browser = running.chromium.launch(executable_path=path, args=FLAGS.split())
         yield browser
         browser.close()
+
+
+@pytest.fixture
+def chromium(running_browser):
+    """The browser; no tab is left open, for it would go on looking for its server."""
+    yield running_browser
+    for context in running_browser.contexts:
+        context.close()

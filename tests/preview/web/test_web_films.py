@@ -2,6 +2,7 @@
 
 import json
 import logging
+import os
 import re
 import shutil
 import threading
@@ -450,6 +451,15 @@ def test_the_render(opened):
     opened.run(session.preview(0))
     assert not session.state()["output"]["up_to_date"], "all shots are there, but the film is older"
     opened.run(session.render(overwrite=True))
+    assert session.state()["output"]["up_to_date"]
+
+
+def test_a_segment_that_comes_again_does_not_make_a_film_old(opened):
+    session = opened.session
+    opened.run(session.render())
+    for segment in parts_folder(session.output()).glob("*.segment"):
+        later = session.output().stat().st_mtime_ns + 10**9
+        os.utime(segment, ns=(later, later))
     assert session.state()["output"]["up_to_date"]
 
 

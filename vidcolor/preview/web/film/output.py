@@ -37,6 +37,7 @@ class Output:
     def __init__(self, entry: FilmEntry) -> None:
         self._entry = entry
         self._chosen: Path | None = None  # by the latest render
+        self._joined: tuple[Any, ...] | None = None  # film and keys of the latest render
         self._known: tuple[Any, bool] | None = None
 
     def path(self, film: ScriptedFilm | None) -> Path:
@@ -95,6 +96,7 @@ class Output:
         own = replace(film, config=replace(film.config, output=output))
         own.render(path, report, report.fetched)
         self._chosen = path
+        self._joined = _mark(path, path.stat(), film.keys())
 
     def finished(self, film: ScriptedFilm | None) -> Path:
         """The finished film.
@@ -133,16 +135,23 @@ class Output:
         """Whether a film was joined of the segments that the script asks for now.
 
         A film is joined after its segments were made, and then those that it does not have go. So
-        one that is younger than all that are wanted, and these are there, is what is wanted.
+        one that is younger than all that are wanted, and these are there, is what is wanted. A
+        preview beside the render may bring one of them anew, so what was joined counts too.
         """
+        if self._joined == _mark(path, state, keys):
+            return True
         folder = parts_folder(path)
         try:
-            mark = path, state.st_size, state.st_mtime_ns, folder.stat().st_mtime_ns, tuple(keys)
+            mark = _mark(path, state, keys), folder.stat().st_mtime_ns
         except OSError:
             return False
         if self._known is None or self._known[0] != mark:
             self._known = mark, _older(folder, keys, state.st_mtime_ns)
         return self._known[1]
+
+
+def _mark(path: Path, state: os.stat_result, keys: Sequence[str]) -> tuple[Any, ...]:
+    return path, state.st_size, state.st_mtime_ns, tuple(keys)
 
 
 def _older(folder: Path, keys: Sequence[str], time_ns: int) -> bool:
