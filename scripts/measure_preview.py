@@ -22,7 +22,13 @@ from pathlib import Path
 from playwright.sync_api import Page, sync_playwright
 
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
-FLAGS = ("--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking")
+FLAGS = (
+    "--no-sandbox",
+    "--no-zygote",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+)
 WAIT_MS = 300_000
 
 

@@ -202,7 +202,9 @@ def browser():
     with api.sync_playwright() as playwright:
         for path in ("/usr/bin/chromium", "/usr/bin/chromium-browser", None):
             try:
-                found = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
+                found = playwright.chromium.launch(
+                    executable_path=path, args=["--no-sandbox", "--no-zygote"]
+                )
             except api.Error:
                 continue
             yield found
