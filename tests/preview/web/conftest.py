@@ -7,7 +7,8 @@ import pytest
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome")
 FLAGS = (
-    "--no-sandbox --no-zygote --disable-gpu --disable-quic --no-first-run --disable-background-networking "
+    "--no-sandbox --no-zygote --disable-gpu --disable-quic --no-first-run "
+    "--disable-background-networking "
     "--disable-component-update --disable-sync --autoplay-policy=no-user-gesture-required"
 )
 
