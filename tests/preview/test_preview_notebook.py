@@ -202,9 +202,7 @@ def browser():
     with api.sync_playwright() as playwright:
         for path in ("/usr/bin/chromium", "/usr/bin/chromium-browser", None):
             try:
-                found = playwright.chromium.launch(
-                    executable_path=path, args=["--no-sandbox", "--no-zygote"]
-                )
+                found = playwright.chromium.launch(executable_path=path, args=["--no-sandbox"])
             except api.Error:
                 continue
             yield found
