@@ -234,7 +234,7 @@ def test_auto_takes_motion_without_weights_and_says_why(
     monkeypatch.setattr(detect, "_silent", {})
     monkeypatch.setattr(detect_torchvision, "find", nothing)
     monkeypatch.setattr(detect_torchvision, "fetch", fetch)
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO, logger="vidcolor"):
         assert isinstance(make_detector(DetectConfig(), CPU), MotionDetector)
     (line,) = caplog.messages
     assert "motion" in line
