@@ -298,3 +298,32 @@ def paint(batch: FrameBatch, grid: tuple[int, int] = (12, 16)) -> Colored:
     ab = torch.stack((right, down)).expand(count, 2, *grid).contiguous()
     lightness = torch.full((count, 1, *grid), 50.0)
     return Colored(batch, Tracks.empty(), Chroma(ab, lightness))
+
+
+def texture(seed: int, low: float, high: float, sigma: float, size: tuple[int, int]) -> np.ndarray:
+    """(H, W) float32 smooth noise that runs from `low` to `high`."""
+    draw = np.random.default_rng(seed).uniform(low, high, size).astype(np.float32)
+    smooth = cv2.GaussianBlur(draw, (0, 0), sigma)
+    return low + (high - low) * (smooth - smooth.min()) / np.ptp(smooth)
+
+
+def write_gray(path: Path, lumas: Sequence[np.ndarray], sound: bool = False) -> Path:
+    """A lossless gray film of full range, 25 frames a second, with or without a tone."""
+    with av.open(str(path), "w") as out:
+        stream = out.add_stream("ffv1", rate=25)
+        stream.height, stream.width = lumas[0].shape
+        stream.pix_fmt = "gray"
+        stream.color_range = 2
+        heard = out.add_stream("pcm_s16le", rate=8000, layout="mono") if sound else None
+        for luma in lumas:
+            frame = av.VideoFrame.from_ndarray(luma, "gray")
+            frame.color_range = 2
+            out.mux(stream.encode(frame))
+        out.mux(stream.encode(None))
+        if heard is not None:
+            tone = (8000 * np.sin(np.arange(320 * len(lumas)) / 5)).astype(np.int16)[None]
+            wave = av.AudioFrame.from_ndarray(tone, "s16", "mono")
+            wave.sample_rate, wave.pts = 8000, 0
+            out.mux(heard.encode(wave))
+            out.mux(heard.encode(None))
+    return path

@@ -4,6 +4,7 @@ import av
 import cv2
 import numpy as np
 import pytest
+from media import texture, write_gray
 
 from vidcolor import scripted
 from vidcolor.errors import ConfigError, GuidanceError
@@ -40,34 +41,18 @@ color = "ab(20 30)"
 """
 
 
-def _texture(seed, low, high, sigma, size):
-    draw = np.random.default_rng(seed).uniform(low, high, size).astype(np.float32)
-    smooth = cv2.GaussianBlur(draw, (0, 0), sigma)
-    return low + (high - low) * (smooth - smooth.min()) / np.ptp(smooth)
-
-
 def _luma(frame):
     shot, number = divmod(frame, FRAMES)
-    luma = _texture(shot, 30 + 20 * shot, 100 + 20 * shot, 3.0, SIZE)
+    luma = texture(shot, 30 + 20 * shot, 100 + 20 * shot, 3.0, SIZE)
     x = 10 + 3 * number
-    luma[30:60, x : x + 30] = _texture(9, 180, 230, 2.0, (30, 30))
+    luma[30:60, x : x + 30] = texture(9, 180, 230, 2.0, (30, 30))
     return luma.astype(np.uint8)
 
 
 @pytest.fixture(scope="module")
 def film(tmp_path_factory):
     path = tmp_path_factory.mktemp("film") / "film.mkv"
-    with av.open(str(path), "w") as out:
-        stream = out.add_stream("ffv1", rate=25)
-        stream.height, stream.width = SIZE
-        stream.pix_fmt = "gray"
-        stream.color_range = 2
-        for number in range(SHOTS * FRAMES):
-            frame = av.VideoFrame.from_ndarray(_luma(number), "gray")
-            frame.color_range = 2
-            out.mux(stream.encode(frame))
-        out.mux(stream.encode(None))
-    return path
+    return write_gray(path, [_luma(number) for number in range(SHOTS * FRAMES)])
 
 
 def _picture(path, frame):

@@ -9,6 +9,7 @@ import av
 import cv2
 import numpy as np
 import pytest
+from media import texture, write_gray
 
 from vidcolor import cli
 from vidcolor.preview.web.server.serve import Server, open_site
@@ -34,40 +35,18 @@ FLAGS = (
 WAIT_MS = 20_000  # machines are shared
 
 
-def _texture(seed, low, high, sigma, size):
-    draw = np.random.default_rng(seed).uniform(low, high, size).astype(np.float32)
-    smooth = cv2.GaussianBlur(draw, (0, 0), sigma)
-    return low + (high - low) * (smooth - smooth.min()) / np.ptp(smooth)
-
-
 def _luma(frame):
     shot, number = divmod(frame, FRAMES)
-    luma = _texture(shot, 20, 230, 25.0, SIZE)
+    luma = texture(shot, 20, 230, 25.0, SIZE)
     x = 56 + 4 * number
-    luma[40:80, x : x + 40] = _texture(9, 180, 230, 2.0, (40, 40))
+    luma[40:80, x : x + 40] = texture(9, 180, 230, 2.0, (40, 40))
     return luma.astype(np.uint8)
 
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory):
     path = tmp_path_factory.mktemp("source") / "street scene.mkv"
-    with av.open(str(path), "w") as out:
-        stream = out.add_stream("ffv1", rate=25)
-        stream.height, stream.width = SIZE
-        stream.pix_fmt = "gray"
-        stream.color_range = 2
-        sound = out.add_stream("pcm_s16le", rate=8000, layout="mono")
-        for number in range(SHOTS * FRAMES):
-            frame = av.VideoFrame.from_ndarray(_luma(number), "gray")
-            frame.color_range = 2
-            out.mux(stream.encode(frame))
-        out.mux(stream.encode(None))
-        tone = (8000 * np.sin(np.arange(13440) / 5)).astype(np.int16)[None]
-        heard = av.AudioFrame.from_ndarray(tone, "s16", "mono")
-        heard.sample_rate, heard.pts = 8000, 0
-        out.mux(sound.encode(heard))
-        out.mux(sound.encode(None))
-    return path
+    return write_gray(path, [_luma(number) for number in range(SHOTS * FRAMES)], sound=True)
 
 
 @pytest.fixture

@@ -634,7 +634,7 @@ def test_no_address_is_a_fault(here, words, shot, what):
         ("\\\\server\\share\\a.mkv: is gone", "a.mkv: is gone"),
         ("~/.cache/vidcolor/x.pt is damaged.", "x.pt is damaged."),
         ("there is no folder /home/me/", "there is no folder me"),
-        ("(/tmp/a/b), and /tmp/c", "(b), and c"),
+        ("(/srv/a/b), and /srv/c", "(b), and c"),
         ("1/25 is no rate; write 24000/1001", "1/25 is no rate; write 24000/1001"),
         ("see https://example.org/a/b", "see https://example.org/a/b"),
         ("before/after, and / or", "before/after, and / or"),

@@ -112,7 +112,7 @@ class Guard:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] != "http":
-            raise NotImplementedError(f"{scope['type']} is not served")
+            raise RuntimeError(f"{scope['type']} is not served, only http")
         started = False
 
         async def said(message: Message) -> None:
