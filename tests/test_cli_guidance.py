@@ -8,7 +8,7 @@ import av
 import cv2
 import numpy as np
 import pytest
-from media import read_luma
+from media import read_luma, texture, write_gray
 
 from vidcolor import cli
 from vidcolor.api import colorize_image, colorize_video
@@ -20,12 +20,6 @@ FRAMES = 24  # of each shot
 BLUE = "#3050d0"
 
 
-def _texture(seed, low, high, sigma, size):
-    draw = np.random.default_rng(seed).uniform(low, high, size).astype(np.float32)
-    smooth = cv2.GaussianBlur(draw, (0, 0), sigma)
-    return low + (high - low) * (smooth - smooth.min()) / np.ptp(smooth)
-
-
 def _square(shot, number):
     """Left and top of the square in a frame of a shot."""
     return (10 + 3 * number, 30) if shot == 0 else (100 - 3 * number, 50)
@@ -33,9 +27,9 @@ def _square(shot, number):
 
 def _lumas():
     """Two shots, over each of which the same light square goes, to the right and to the left."""
-    thing = _texture(9, 170, 230, 2.0, (30, 30))
+    thing = texture(9, 170, 230, 2.0, (30, 30))
     for shot in range(2):
-        ground = _texture(shot, 30, 100, 3.0, SIZE) if shot == 0 else _texture(7, 60, 120, 8, SIZE)
+        ground = texture(shot, 30, 100, 3.0, SIZE) if shot == 0 else texture(7, 60, 120, 8, SIZE)
         for number in range(FRAMES):
             luma = ground.copy()
             x, y = _square(shot, number)
@@ -45,18 +39,7 @@ def _lumas():
 
 @pytest.fixture(scope="module")
 def film(tmp_path_factory):
-    path = tmp_path_factory.mktemp("film") / "square.mkv"
-    with av.open(str(path), "w") as out:
-        stream = out.add_stream("ffv1", rate=25)
-        stream.height, stream.width = SIZE
-        stream.pix_fmt = "gray"
-        stream.color_range = 2
-        for luma in _lumas():
-            frame = av.VideoFrame.from_ndarray(luma, "gray")
-            frame.color_range = 2
-            out.mux(stream.encode(frame))
-        out.mux(stream.encode(None))
-    return path
+    return write_gray(tmp_path_factory.mktemp("film") / "square.mkv", list(_lumas()))
 
 
 @pytest.fixture(autouse=True)
