@@ -84,9 +84,7 @@ def _tab(context):
 
 
 def _odd(said):
-    # a thumbnail is asked for as soon as it may be there
-    early = "404" in said.text and "/thumb.jpg" in said.location.get("url", "")
-    return said.type in ("error", "warning") and not early
+    return said.type in ("error", "warning")
 
 
 def _open(tab, url):

@@ -129,7 +129,6 @@ def test_unknown_films_shots_and_jobs_are_sentences(here, film):
         ("GET", "/api/films/ffff", 404),
         ("POST", "/api/films/ffff/open", 404),
         ("POST", f"{film}/shots/99/preview", 400),
-        ("GET", f"{film}/shots/0/frames/99.jpg?side=after", 404),
         ("DELETE", "/api/jobs/ffff", 404),
         ("GET", f"{film}/shots/0/nothing.jpg", 404),
         ("GET", "/api/nothing", 404),
@@ -309,7 +308,8 @@ def test_what_was_there_before_has_no_key(here, film):
 
 def test_what_is_not_made_is_not_kept_by_browsers(here, film):
     answer = here.call.get(f"{film}/shots/0/frames/0.jpg?side=after&key=abf")
-    assert (answer.status, answer.headers["cache-control"]) == (404, "no-store")
+    # not an error: it may have gone between the page's hearing of it and its asking
+    assert (answer.status, answer.headers["cache-control"], answer.body) == (204, "no-store", b"")
 
 
 @pytest.mark.parametrize(
@@ -582,7 +582,7 @@ bodies_of_edits = st.fixed_dictionaries({"edits": st.lists(values, max_size=3) |
 def test_no_body_is_a_fault(here, path, body):
     data = body if isinstance(body, bytes) else json.dumps(body).encode()
     answer = here.call.post(f"/api/films/{here.film}/{path}", data)
-    assert answer.status in (200, 400, 404), answer.body
+    assert answer.status in (200, 204, 400, 404), answer.body
     assert isinstance(answer.json, dict)
 
 
@@ -618,7 +618,7 @@ def test_no_address_is_a_fault(here, words, shot, what):
     here.site.sessions[here.film].release.set()
     query = "&".join(f"{name}={value}" for name, value in words)
     answer = here.call.get(f"/api/films/{here.film}/shots/{shot}/{what}?{query}")
-    assert answer.status in (200, 400, 404), answer.body
+    assert answer.status in (200, 204, 400, 404), answer.body
     assert answer.status == 200 or set(answer.json) == {"error"}
 
 

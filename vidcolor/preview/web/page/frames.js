@@ -3,7 +3,7 @@
  * Pictures of the shot: fetched once, kept while there is room, given up when nobody waits.
  *
  * Pictures are fetched and not put into <img>, so that one that is no longer wanted stops
- * coming, and one that is not there can say so in a sentence.
+ * coming. One that is not there (yet, or any more) is answered with nothing.
  */
 
 import { addresses } from "./api.js";
@@ -46,7 +46,7 @@ export function load(address) {
 async function take(address, signal) {
   try {
     const answer = await fetch(address, { signal });
-    if (!answer.ok) return null;
+    if (answer.status !== 200) return null;
     const picture = await createImageBitmap(await answer.blob());
     have.set(address, picture);
     forget();

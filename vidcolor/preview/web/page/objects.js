@@ -33,6 +33,7 @@ async function look() {
   try {
     const { known, frames } = await api.overlay(state.filmId, shot.number, key);
     if (asked !== of) return;
+    if (!frames) throw new Error("not there any more");
     seen = { of, shot: place, frames, known: known !== false };
     if (state.film) update({ film: { ...state.film } });
   } catch {

@@ -26,6 +26,7 @@ from vidcolor.preview.web.shots.views import NotMade
 __all__ = ["make_app"]
 
 _JOB = re.compile(r"[0-9A-Za-z_-]{1,64}")
+_PICTURES = (".jpg", ".png", "/overlay.json")
 _SENTENCES = {
     404: "there is nothing at this address; go back to the page",
     405: "this address is for something else; reload the page",
@@ -82,6 +83,9 @@ async def _error(request: Request, error: Exception) -> Response:
 
 
 async def _not_made(request: Request, error: Exception) -> Response:
+    """A picture may go between the page's hearing of it and its asking: that is no error."""
+    if request.url.path.endswith(_PICTURES):
+        return Response(None, 204, {"cache-control": "no-store"})
     return refused(404, request.app.state.site.sentence(error))
 
 
