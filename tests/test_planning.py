@@ -16,7 +16,7 @@ from vidcolor.errors import ConfigError, GuidanceError, MediaError
 from vidcolor.guidance.script.entries import fingerprint
 from vidcolor.guidance.script.file import check_source, read_script
 from vidcolor.guidance.script.key import content_mark
-from vidcolor.planning import listed_shots, made_of, planned_run
+from vidcolor.planning import listed_shots, planned_run, shot_made_of
 from vidcolor.records import FrameBatch, VideoInfo
 from vidcolor.schema import load, merge
 
@@ -178,7 +178,7 @@ def test_a_shot_is_made_of_the_picture_of_its_style(tmp_path, monkeypatch):
             own = {"colorize": {"colorizer": "iizuka16", "weights": "recipe", **colorize}}
             return load(Config, merge(merge(keys, {"guidance": {"references": []}}), own))
 
-        return made_of(script, shots[shot], tmp_path, settings)
+        return shot_made_of(script, shots[shot], tmp_path, settings)
 
     (tmp_path / "winter.png").write_bytes(b"snow")
     (tmp_path / "again.png").write_bytes(b"snow")
@@ -206,7 +206,7 @@ def test_a_shot_is_made_of_the_masks_that_repair_goes_by(tmp_path, monkeypatch):
             }
             return load(Config, merge(merge(keys, {"guidance": {"references": []}}), own))
 
-        return made_of(script, shots[0], tmp_path, settings)["files"]
+        return shot_made_of(script, shots[0], tmp_path, settings)["files"]
 
     (tmp_path / "masks").mkdir()
     (tmp_path / "masks" / "000003.png").write_bytes(b"white")

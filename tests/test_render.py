@@ -25,8 +25,9 @@ from vidcolor.io.encode import OutputConfig, VideoWriter
 from vidcolor.io.frame_planes import ColoredPlanes
 from vidcolor.io.segments import SegmentStore, parts_folder
 from vidcolor.io.video import InputConfig, VideoReader
+from vidcolor.marks import film_mark, shot_key
 from vidcolor.records import Chroma, Colored
-from vidcolor.render import ListedShots, film_mark, render_shots, shot_key
+from vidcolor.render import ListedShots, render_shots
 from vidcolor.stages.cut import CutConfig
 from vidcolor.stages.shots_file import Shot
 

@@ -10,8 +10,8 @@ from vidcolor import scripted
 from vidcolor.errors import ConfigError, GuidanceError
 from vidcolor.io.segments import parts_folder
 from vidcolor.io.video import VideoReader
-from vidcolor.planning import made_of
-from vidcolor.render import film_mark, shot_key
+from vidcolor.marks import film_mark, shot_key
+from vidcolor.planning import shot_made_of
 from vidcolor.scripted import ScriptedFilm
 
 SIZE = (96, 160)
@@ -181,7 +181,7 @@ def test_keys_are_those_of_every_shot_by_itself(film, tmp_path):
     opened = ScriptedFilm.open(film, path, [SETTINGS])
     mark = film_mark(film)
     wanted = tuple(
-        shot_key(mark, shot, made_of(opened.script, shot, tmp_path, opened._settings))
+        shot_key(mark, shot, shot_made_of(opened.script, shot, tmp_path, opened._settings))
         for shot in opened.shots
     )
     assert opened.keys() == wanted
@@ -195,7 +195,7 @@ def test_keys_are_those_of_every_shot_by_itself(film, tmp_path):
 def test_settings_are_worked_out_once_for_shots_that_are_alike(film, tmp_path, monkeypatch):
     asked = []
     monkeypatch.setattr(
-        scripted, "made_of", lambda *words: asked.append(words[1].shot) or made_of(*words)
+        scripted, "shot_made_of", lambda *words: asked.append(words[1].shot) or shot_made_of(*words)
     )
     path = _script(tmp_path, film)
     own = "number = 2\nsettings = {stabilize = {tau = 2.5}}\n"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
 import logging
 import os
@@ -15,18 +14,17 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from vidcolor.build import Download, Guidance, build_line
+from vidcolor.build import Download, build_line
 from vidcolor.color.compose import compose_rgb
 from vidcolor.config import ALONE, SHORT_NAMES, Config
 from vidcolor.errors import GuidanceError, MediaError
-from vidcolor.guided import Film, Frames, Said, find_guidance, read_said
-from vidcolor.io.encode import VideoWriter
-from vidcolor.io.frame_planes import ColoredPlanes
+from vidcolor.guided import Film, Said, find_guidance, read_said
 from vidcolor.io.image import is_image, list_images, read_image, still_frame, write_image
 from vidcolor.io.prefetch import prefetch
 from vidcolor.io.target import Target
-from vidcolor.io.video import InputConfig, VideoReader
+from vidcolor.io.video import VideoReader
 from vidcolor.pipeline import Pipeline
+from vidcolor.plain import PlainFilm
 from vidcolor.records import FrameBatch
 from vidcolor.repair.sheet import Tally
 from vidcolor.restoration import Findings, open_restoration
@@ -96,7 +94,13 @@ class Job:
     run: Callable[[Progress], int]
 
 
-def open_job(source: Path, output: Path, config: Config, download: Download | None = None) -> Job:
+def open_job(
+    source: Path,
+    output: Path,
+    config: Config,
+    download: Download | None = None,
+    fresh: bool = False,
+) -> Job:
     """Look at what is asked for and build the line, before anything is written.
 
     Args:
@@ -104,6 +108,7 @@ def open_job(source: Path, output: Path, config: Config, download: Download | No
         output: Where it goes: the same kind.
         config: All settings.
         download: Told of bytes done and total when weights are fetched.
+        fresh: Of a video, forget what is finished from before.
 
     Raises:
         VidcolorError: If the source cannot be read, the output not be made, or a setting or
@@ -115,50 +120,22 @@ def open_job(source: Path, output: Path, config: Config, download: Download | No
         if output.suffix and not is_image(output):
             raise MediaError(f"{output}: {source.name} is a picture; write to .png, .jpg or .tiff")
         return _picture_job([source], [output], config, download)
-    return _video_job(source, output, config, download)
+    return _video_job(source, output, config, download, fresh)
 
 
-def _video_job(source: Path, output: Path, config: Config, download: Download | None) -> Job:
+def _video_job(
+    source: Path, output: Path, config: Config, download: Download | None, fresh: bool = False
+) -> Job:
     with VideoReader(source, config.input) as reader:
         total = reader.frames_estimate
         if reader.has_color:
             _log.info("%s already has color: recolored from its luma", source.name)
-    said = read_said(config)
-    line = build_line(config, download=download, guidance=Guidance(tracks=said.tracks))
-    span = (config.input.start, config.input.duration)
-    planes = ColoredPlanes(config.compose)
-
-    def run(progress: Progress) -> int:
-        with (
-            VideoReader(source, config.input) as reader,
-            VideoWriter(output, source, reader.info, planes, config.output, span) as writer,
-            find_guidance(_film(source, config, line), said, config, progress) as guidance,
-        ):
-            own = build_line(config, guidance=guidance) if said else line
-            frames = _UntilDamage(prefetch(reader, _AHEAD), config.output.keep_partial)
-            for colored in own(frames):
-                writer.write(colored)
-                progress(len(colored.frames))
-            frames.check()
-        return writer.frames
-
-    return Job("frame", None if total is None else total * (1 + said.passes), run)
-
-
-def _film(source: Path, config: Config, line: Pipeline) -> Film:
-    """A film for the passes that find guidance; where it is damaged it ends."""
-
-    def opened(part: InputConfig) -> Frames:
-        @contextlib.contextmanager
-        def frames() -> Iterator[Iterable[FrameBatch]]:
-            with VideoReader(source, part) as reader:
-                yield _UntilDamage(prefetch(reader, _AHEAD), config.output.keep_partial)
-
-        return frames
-
-    whole = dataclasses.replace(config.input, start=None, duration=None)
-    is_part = whole != config.input
-    return Film(opened(config.input), line, opened(whole) if is_part else None)
+    film = PlainFilm(source, config, download)
+    return Job(
+        "frame",
+        None if total is None else total * (1 + film.passes),
+        lambda progress: film.render(output, progress, fresh),
+    )
 
 
 def open_plan(
@@ -167,6 +144,7 @@ def open_plan(
     plan: Path,
     layers: Sequence[Mapping[str, Any]] = (),
     download: Download | None = None,
+    fresh: bool = False,
 ) -> Job:
     """A film colored as its color script says, shot by shot.
 
@@ -179,6 +157,7 @@ def open_plan(
         layers: Settings of the config file, the environment and the flags; those of the script
             lie over the first.
         download: Told of bytes done and total when weights are fetched.
+        fresh: Color all shots anew.
 
     Raises:
         VidcolorError: As `open_job`, and if the script is not as it should be or for another film.
@@ -187,38 +166,11 @@ def open_plan(
     film.check(download)
 
     def run(progress: Progress) -> int:
-        done = film.render(output, progress, download)
+        done = film.render(output, progress, download, fresh)
         _log.info("shots: %d colored, %d as before", len(done.made), len(done.found))
         return done.frames
 
     return Job("frame", film.shots[-1].end + 1, run)
-
-
-class _UntilDamage:
-    """Frames up to where a film is damaged.
-
-    Args:
-        frames: The reader's.
-        keep: Let the line finish what was read before `check` raises; else raise at once.
-    """
-
-    def __init__(self, frames: Iterable[FrameBatch], keep: bool) -> None:
-        self._frames = frames
-        self._keep = keep
-        self._error: MediaError | None = None
-
-    def __iter__(self) -> Iterator[FrameBatch]:
-        try:
-            yield from self._frames
-        except MediaError as error:
-            if not self._keep:
-                raise
-            self._error = error
-
-    def check(self) -> None:
-        """Raise what stopped the film, if anything did."""
-        if self._error is not None:
-            raise self._error
 
 
 def _folder_job(source: Path, output: Path, config: Config, download: Download | None) -> Job:
@@ -289,10 +241,11 @@ def colorize_video(
     *,
     progress: Progress | None = None,
     plan: str | os.PathLike[str] | None = None,
+    fresh: bool = False,
     config: Config | None = None,
     **options: Any,
 ) -> int:
-    """Color a video file.
+    """Color a video file; what an earlier call with the same settings has finished is taken.
 
     Luma is carried bit for bit, every frame keeps its time, all other streams pass as they are.
 
@@ -301,6 +254,7 @@ def colorize_video(
         output: `.mkv`, `.mp4` or `.mov`; written whole or not at all.
         progress: Told how many frames were finished, every batch.
         plan: A color script; only shots are colored that are not there as it wants them.
+        fresh: Color all anew.
         config: Settings; defaults if None.
         **options: Laid over `config`, see `make_config`: `crf=20`, `hints="hints.json"`,
             `reference=["still.png"]`, ...
@@ -313,9 +267,10 @@ def colorize_video(
     """
     if plan is not None:
         layers = [to_dict(config) if config else {}, _data(options)]
-        job = open_plan(Path(source), Path(output), Path(plan), layers)
+        job = open_plan(Path(source), Path(output), Path(plan), layers, fresh=fresh)
     else:
-        job = _video_job(Path(source), Path(output), make_config(config, **options), None)
+        settings = make_config(config, **options)
+        job = _video_job(Path(source), Path(output), settings, None, fresh)
     return job.run(progress or _ignore)
 
 

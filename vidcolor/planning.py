@@ -13,14 +13,12 @@ from vidcolor.build import (
     Download,
     build_line,
     choose_device,
-    chosen_weights,
-    colorizers,
     load_describer,
 )
 from vidcolor.color.grade import GradeConfig
 from vidcolor.config import Config
 from vidcolor.guidance.script.entries import ColorScript
-from vidcolor.guidance.script.key import content_mark, overrides, shot_key
+from vidcolor.guidance.script.key import overrides, shot_key
 from vidcolor.guidance.script.plan import ShotLog, first_script
 from vidcolor.guidance.script.text import to_data
 from vidcolor.guidance.tracks.file import TrackEntry
@@ -28,14 +26,13 @@ from vidcolor.guidance.tracks.identities import Describer
 from vidcolor.guidance.tracks.survey import Survey, to_file
 from vidcolor.io.prefetch import prefetch
 from vidcolor.io.video import VideoReader
-from vidcolor.models.weights import RECIPE, identify
+from vidcolor.marks import made_of
 from vidcolor.records import Colored, FrameBatch
 from vidcolor.render import ColorRun
-from vidcolor.schema import to_dict
 from vidcolor.stages.cut import FindShots
 from vidcolor.stages.shots_file import Shot
 
-__all__ = ["listed_shots", "made_of", "plan_film", "planned_run"]
+__all__ = ["listed_shots", "plan_film", "planned_run", "shot_made_of"]
 
 _AHEAD = 2  # batches decoded before they are asked for
 _OF_THE_RUN = ("device", "precision", "input", "output", "cut")
@@ -110,7 +107,7 @@ def listed_shots(script: ColorScript) -> tuple[Shot, ...]:
     return tuple(Shot(shot.number, shot.start, shot.end, shot.pts) for shot in script.shots)
 
 
-def made_of(
+def shot_made_of(
     script: ColorScript, shot: Shot, folder: Path, settings: Callable[[Mapping[str, Any]], Config]
 ) -> dict[str, Any]:
     """All that has a say in the color of a shot, besides the film, its frames and the program.
@@ -124,29 +121,10 @@ def made_of(
     Raises:
         GuidanceError: If a file that a person named cannot be read.
     """
-    config = settings(overrides(script, shot.shot, folder))
-    data = to_dict(config)
-    for name in ("device", "input", "output"):
-        del data[name]
-    files = [config.guidance.hints, *config.guidance.references, config.guidance.tracks]
-    files.append(config.colorize.style or None)
-    kind, _, boxes = config.detect.detector.partition(":")
-    if kind == "boxes":
-        files.append(boxes)
-    restore = config.restore
-    if restore.enabled:
-        files += [restore.masks, restore.protect, restore.spots]
-        if Path(restore.weights).is_file():
-            files.append(restore.weights)
-    weights = [chosen_weights(one) for one in colorizers(config)]
     return {
+        **made_of(settings(overrides(script, shot.shot, folder))),
         "script": shot_key(script, shot.shot, folder),
         "shot": shot.shot,  # ids of tracks begin with it
-        "settings": data,
-        "files": [content_mark(Path(file).expanduser()) for file in files if file is not None],
-        "weights": [
-            name if name.startswith(RECIPE) else content_mark(identify(name)[0]) for name in weights
-        ],
     }
 
 

@@ -5,6 +5,7 @@ Sizes are `(height, width)`; boxes are xyxy in frame pixels; N frames, K instanc
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
@@ -176,6 +177,37 @@ class FrameBatch:
             held=None if self.held is None else self.held[part],
             chroma=None if self.chroma is None else self.chroma[part],
             rgb=None if self.rgb is None else self.rgb[part],
+        )
+
+    @classmethod
+    def join(cls, parts: Sequence[FrameBatch]) -> FrameBatch:
+        """Consecutive frames of one shot as one batch.
+
+        Raises:
+            ValueError: If there are none, or they do not follow each other.
+        """
+        _check(bool(parts), "there are no frames to join")
+        for before, after in itertools.pairwise(parts):
+            _check(
+                (after.shot, after.index, after.start)
+                == (before.shot, before.index + len(before), before.start + len(before)),
+                f"frames from {after.index} on do not follow those from {before.index} on",
+            )
+        if len(parts) == 1:
+            return parts[0]
+
+        def joined(planes: list[Tensor | None]) -> Tensor | None:
+            there = [plane for plane in planes if plane is not None]
+            _check(len(there) in (0, len(parts)), "only some of the frames have these planes")
+            return torch.cat(there) if there else None
+
+        return replace(
+            parts[0],
+            luma=torch.cat([part.luma for part in parts]),
+            pts=tuple(pts for part in parts for pts in part.pts),
+            held=joined([part.held for part in parts]),
+            chroma=joined([part.chroma for part in parts]),
+            rgb=joined([part.rgb for part in parts]),
         )
 
     def is_held(self) -> Tensor:

@@ -3,24 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-import functools
-import hashlib
 import itertools
-import json
 import logging
 from bisect import bisect_right
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from importlib.metadata import version
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from vidcolor.config import Config
 from vidcolor.errors import ConfigError, GuidanceError, MediaError
 from vidcolor.io.film_part import FilmPart, MisplacedFrame
 from vidcolor.io.prefetch import prefetch
-from vidcolor.io.segment_writer import Piece, SegmentWriter
+from vidcolor.io.segment_writer import Piece, SegmentWriter, miscounted
 from vidcolor.io.segments import DamagedSegment, SegmentStore, parts_folder
-from vidcolor.io.source import reason
 from vidcolor.io.target import Target
 from vidcolor.io.video import InputConfig, VideoReader
 from vidcolor.pipeline import Pipeline
@@ -32,13 +26,13 @@ __all__ = [
     "ListedShots",
     "Rendered",
     "color_run",
-    "film_mark",
     "film_part",
     "make_shots",
+    "must_fit",
+    "of_one_kind",
     "open_store",
     "render_shots",
     "runs",
-    "shot_key",
 ]
 
 _log = logging.getLogger(__name__)
@@ -115,51 +109,6 @@ def color_run(line: Pipeline, cut: CutConfig) -> ColorRun:
         return dataclasses.replace(line, cut=ListedShots(cut, shots))(frames)
 
     return color
-
-
-def film_mark(path: Path) -> str:
-    """A hash of a film's bytes; of a file that has not changed it is computed once.
-
-    Raises:
-        MediaError: If it cannot be read.
-    """
-    try:
-        state = path.stat()
-        return _mark(path, state.st_size, state.st_mtime_ns)
-    except OSError as error:
-        raise MediaError(f"{path}: cannot be read ({reason(error)})") from error
-
-
-@functools.lru_cache(maxsize=256)
-def _mark(path: Path, _size: int, _changed_ns: int) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def shot_key(film: str, shot: Shot, settings: Mapping[str, Any]) -> str:
-    """The name of a shot's segment: a hash of all that it is made of.
-
-    The shot's number is not in it: a cut added before it does not make it another.
-
-    Args:
-        film: `film_mark` of the source.
-        shot: Which frames.
-        settings: Everything that has a say in their color: the line's settings, hashes of weights
-            and of the files that a person gave, what the color script says of this shot. Types
-            that JSON knows; how it is encoded need not be there, the store sees to that.
-
-    Returns:
-        32 hexadecimal digits.
-    """
-    frames = {"start": shot.start, "end": shot.end, "pts": shot.pts}
-    parts = {"film": film, "frames": frames, "settings": settings, "vidcolor": _version()}
-    text = json.dumps(parts, sort_keys=True, ensure_ascii=False)
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
-
-
-@functools.cache
-def _version() -> str:
-    return version("vidcolor")
 
 
 def render_shots(
@@ -341,30 +290,40 @@ class _Task:
     def _make_run(self, run: range, from_beginning: bool) -> None:
         shots = self.shots[run.start : run.stop]
         part = film_part(self.shots, run, from_beginning)
-        pieces = [Piece(self.keys[n], self.shots[n].shot, _length(self.shots[n])) for n in run]
+        pieces = iter(Piece(self.keys[n], self.shots[n].shot, _length(self.shots[n])) for n in run)
         with (
             VideoReader(self.source, self.input, part) as reader,
-            SegmentWriter(self.store, pieces) as writer,
+            SegmentWriter(self.store) as writer,
         ):
-            self._must_fit(reader.info)
-            frames = prefetch(self._of_the_film(reader), _AHEAD)
+            must_fit(self.source, self.info, reader.info)
+            frames = prefetch(of_one_kind(self.info, reader), _AHEAD)
             for colored in self.color(frames, shots):
+                if colored.frames.start == 0:
+                    writer.begin(next(pieces))
                 writer.write(colored)
                 self.progress(len(colored.frames))
+        if (missing := next(pieces, None)) is not None:
+            raise miscounted(self.store.output, missing, 0)
 
-    def _of_the_film(self, batches: Iterable[FrameBatch]) -> Iterator[FrameBatch]:
-        """What a film says of itself at its beginning goes for all of it."""
-        for batch in batches:
-            yield dataclasses.replace(batch, info=self.info)
 
-    def _must_fit(self, info: VideoInfo) -> None:
-        wanted, found = self.info, info
-        if (found.size, found.color.bits) != (wanted.size, wanted.color.bits):
-            raise MediaError(
-                f"{self.source}: the picture changes from {wanted.width}x{wanted.height}, "
-                f"{wanted.color.bits} bits to {found.width}x{found.height}, {found.color.bits} "
-                "bits; split the file there"
-            )
+def of_one_kind(info: VideoInfo, batches: Iterable[FrameBatch]) -> Iterator[FrameBatch]:
+    """What a film says of itself at its beginning goes for all of it."""
+    for batch in batches:
+        yield dataclasses.replace(batch, info=info)
+
+
+def must_fit(source: Path, wanted: VideoInfo, found: VideoInfo) -> None:
+    """Look whether a film that is read from some frame on still has the same picture.
+
+    Raises:
+        MediaError: If it has not.
+    """
+    if (found.size, found.color.bits) != (wanted.size, wanted.color.bits):
+        raise MediaError(
+            f"{source}: the picture changes from {wanted.width}x{wanted.height}, "
+            f"{wanted.color.bits} bits to {found.width}x{found.height}, {found.color.bits} "
+            "bits; split the file there"
+        )
 
 
 def _check(shots: Sequence[Shot], keys: Sequence[str]) -> None:

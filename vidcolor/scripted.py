@@ -25,23 +25,23 @@ from vidcolor.io.film_part import MisplacedFrame
 from vidcolor.io.prefetch import prefetch
 from vidcolor.io.segments import SegmentStore, parts_folder
 from vidcolor.io.video import VideoReader
+from vidcolor.marks import film_mark, shot_key
 from vidcolor.pipeline import Pipeline
-from vidcolor.planning import listed_shots, made_of, planned_run
+from vidcolor.planning import listed_shots, planned_run, shot_made_of
 from vidcolor.records import Colored, FrameBatch
 from vidcolor.render import (
     ColorRun,
     ListedShots,
     Rendered,
     color_run,
-    film_mark,
     film_part,
     make_shots,
     open_store,
     render_shots,
     runs,
-    shot_key,
 )
 from vidcolor.schema import load, merge
+from vidcolor.spans import Span
 from vidcolor.stages.shots_file import Shot
 
 __all__ = ["ScriptedFilm"]
@@ -155,7 +155,7 @@ class ScriptedFilm:
             entry = self.script.shots[shot.shot]
             kind = repr((entry.colorizer, entry.weights, entry.settings))
             if kind not in alike:  # the key has its own script and number
-                made = made_of(shares.of(shot.shot), shot, folder, self._settings)
+                made = shot_made_of(shares.of(shot.shot), shot, folder, self._settings)
                 alike[kind] = json.dumps(made | {"script": "", "shot": 0})
             return _key(mark, shot, alike[kind], shares.key(shot.shot, folder))
 
@@ -170,7 +170,11 @@ class ScriptedFilm:
         return open_store(self.source, output, self.config)
 
     def render(
-        self, output: Path, progress: Progress | None = None, download: Download | None = None
+        self,
+        output: Path,
+        progress: Progress | None = None,
+        download: Download | None = None,
+        fresh: bool = False,
     ) -> Rendered:
         """Color the shots that are not there as the script wants them, and join all.
 
@@ -180,13 +184,16 @@ class ScriptedFilm:
             progress: Told how many frames are finished, every batch; of 0 frames while the film is
                 read for hints and references.
             download: Told of bytes done and total when weights are fetched.
+            fresh: Color all shots anew.
 
         Raises:
             VidcolorError: If the film cannot be read, the output not be written, or something that
                 was said does not fit.
         """
-        keys = self.keys()
-        with _Coloring(self, progress, download) as coloring:
+        keys, store = self.keys(), self.store(output)
+        with store.work(), _Coloring(self, progress, download) as coloring:
+            if fresh:
+                store.prune(())
             return render_shots(
                 self.source,
                 output,
@@ -274,6 +281,63 @@ class ScriptedFilm:
         whole = self.store(output)
         store = SegmentStore(parts_folder(output), to, whole.info, own, self.config.compose)
         store.join(self.keys([place]), None)
+
+    # -- shot by shot, elsewhere -----------------------------------------------------------------
+
+    def spans(self, output: Path) -> Iterator[Span]:
+        """Every shot.
+
+        Args:
+            output: The film to be.
+
+        Raises:
+            VidcolorError: As `keys`.
+        """
+        for shot, key in zip(self.shots, self.keys(), strict=True):
+            after = self.shots[shot.shot + 1] if shot.shot + 1 < len(self.shots) else None
+            frames = shot.end + 1 - shot.start
+            following = None if after is None else after.pts
+            yield Span(shot.start, frames, shot.pts, following, shot.shot, (shot.start,), key)
+
+    def has(self, output: Path, span: Span) -> bool:
+        """Whether the segment of a shot is there, whole."""
+        card = self.store(output).find(span.key)
+        return card is not None and card.frames == span.frames
+
+    def color_span(self, output: Path, span: Span, progress: Progress | None = None) -> None:
+        """Make the segment of a shot.
+
+        Args:
+            output: The film to be; it is not written.
+            span: One of `spans`.
+            progress: As for `render`.
+
+        Raises:
+            VidcolorError: As `render`.
+        """
+        self.make(output, [span.shot], progress=progress)
+
+    def segment(self, output: Path, span: Span) -> Path:
+        """Where the segment of a shot lies, or will."""
+        return self.store(output).path(span.key)
+
+    def join(self, output: Path, spans: Sequence[Span]) -> int:
+        """Write the film, of segments that are all there; those of other scripts are removed.
+
+        Args:
+            output: The film.
+            spans: All of them, in order.
+
+        Returns:
+            How many frames there are.
+
+        Raises:
+            MediaError: If a segment is missing or damaged, or the output cannot be written.
+        """
+        store, keys = self.store(output), [span.key for span in spans]
+        frames = store.join(keys, self.source)
+        store.prune(keys)
+        return frames
 
 
 @functools.lru_cache(maxsize=_KEYS)

@@ -30,10 +30,12 @@ def write(store: SegmentStore, source, edges=EDGES, frames=None) -> list[str]:
     part = FilmPart(edges[0], edges[-1] - edges[0], dict.fromkeys(edges[:-1]))
     with (
         VideoReader(source, InputConfig(batch_size=3), part) as reader,
-        SegmentWriter(store, pieces) as writer,
+        SegmentWriter(store) as writer,
     ):
         for batch in reader:
             shot = next(n for n, b in enumerate(edges[1:]) if batch.index < b)
+            if batch.index == edges[shot]:
+                writer.begin(pieces[shot])
             writer.write(paint(replace(batch, shot=shot)))
     return [piece.key for piece in pieces]
 

@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from vidcolor.cli import (
+    batch,
+    doctor,
     evaluate,
     export,
     holes,
@@ -28,7 +30,7 @@ from vidcolor.cli import (
     training,
     weights,
 )
-from vidcolor.cli.color_flags import add_color_flags
+from vidcolor.cli.color_flags import add_color_flags, add_output_flags
 from vidcolor.cli.evaluate_sets import joined
 from vidcolor.cli.line import EVERY_KEY, add_line_flags, line_config, line_layers
 from vidcolor.cli.terminal import Bar, Parser, Stop, Usage, clock, downloading, refuse
@@ -66,17 +68,7 @@ def _parser() -> Parser:
     color.add_argument("output", type=Path, help="the same in color: .mkv, .mp4, .mov, .png, ...")
     add_line_flags(color)
     add_color_flags(color)
-    color.add_argument("--codec", help="h264 (default), h265, av1, prores, ffv1 (lossless)")
-    color.add_argument("--crf", help="quality of the encoder, lower is better")
-    color.add_argument("--preset", help="speed of the encoder, in its own words")
-    color.add_argument("--pix-fmt", help="pixel format, like yuv420p10le")
-    color.add_argument("--no-stabilize", action="store_true", help="color every frame by itself")
-    color.add_argument("--overwrite", action="store_true", help="replace OUTPUT if it exists")
-    color.add_argument(
-        "--keep-partial",
-        action="store_true",
-        help="of a film that breaks off, keep what could be decoded as OUTPUT.partial.EXT",
-    )
+    add_output_flags(color)
 
     detect = add(
         "detect", "write the objects that the line sees as JSON lines", _detect, epilog=EVERY_KEY
@@ -92,7 +84,9 @@ def _parser() -> Parser:
     add_line_flags(shots)
     shots.add_argument("--overwrite", action="store_true", help="replace SHOTS.json")
 
-    for command in (preview, restore, weights, export, tracks, plan, evaluate, holes):
+    for command in (
+        batch, preview, restore, weights, export, tracks, plan, evaluate, holes, doctor,
+    ):  # fmt: skip
         command.add_command(add)
     training.add_commands(add)
 
@@ -109,10 +103,10 @@ def _colorize(args: argparse.Namespace, extra: Sequence[str]) -> int:
 
     with downloading(args.quiet) as download:
         if args.plan:
-            job = api.open_plan(args.input, args.output, args.plan, layers, download)
+            job = api.open_plan(args.input, args.output, args.plan, layers, download, args.fresh)
         else:
             config = load(Config, functools.reduce(merge, layers))
-            job = api.open_job(args.input, args.output, config, download)
+            job = api.open_job(args.input, args.output, config, download, args.fresh)
     started = time.monotonic()
     with Bar(job.total, job.unit, args.quiet, args.stop) as bar:
         done = job.run(bar)

@@ -8,6 +8,7 @@ import logging
 import signal
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, NoReturn
@@ -16,6 +17,7 @@ __all__ = ["Bar", "Parser", "Stop", "Usage", "clock", "downloading", "pairs", "r
 
 _log = logging.getLogger("vidcolor")
 _LOG_EVERY_S = 10.0
+_RATE_OVER_S = 60.0
 
 
 class Usage(Exception):
@@ -92,9 +94,11 @@ class Bar:
         self._around = ExitStack()
         self._quiet = quiet
         self._unit = unit
+        self._name = ""
         self._total = total
         self._done = 0
-        self._started = self._said = time.monotonic()
+        self._said = time.monotonic()
+        self._seen = deque([(self._said, 0)])  # when how many were done
         if not quiet and sys.stderr.isatty():
             from tqdm import tqdm
             from tqdm.contrib.logging import logging_redirect_tqdm
@@ -114,9 +118,23 @@ class Bar:
             self._said = time.monotonic()
             self._say()
 
+    def turn_to(self, name: str, left: int | None) -> None:
+        """Say what comes now.
+
+        Args:
+            name: What to call it.
+            left: About how many there are still to do, with it and after it, if known.
+        """
+        self._name = f"{name}: "
+        self._total = None if left is None else self._done + left
+        if self._bar is not None:
+            self._bar.total = self._total
+            self._bar.set_description(name)
+
     def _say(self) -> None:
         rate = self._done / max(1e-6, time.monotonic() - self._started)
-        text = f"{self._done}{f' of about {self._total}' if self._total else ''} {self._unit}s"
+        total = f" of about {self._total}" if self._total else ""
+        text = f"{self._name}{self._done}{total} {self._unit}s"
         left = ""
         if self._total and self._total > self._done:
             left = f", {clock((self._total - self._done) / max(rate, 1e-6))} left"

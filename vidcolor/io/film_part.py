@@ -20,8 +20,9 @@ class FilmPart:
     """Consecutive frames of a film.
 
     Attributes:
-        index: Number in the film of the first frame, from 0.
-        frames: How many; None is to the end of the film.
+        index: Number of the first frame, from 0; of a film that is read from some time on, counted
+            from there.
+        frames: How many; None is to the end.
         breaks: Frames at which a batch begins anew, by number, with their pts where known. With
             one at the beginning of each shot, batches lie the same way whichever shots are read.
             The pts of `index` is how its frame is found without decoding all that lies before.

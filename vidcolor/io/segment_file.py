@@ -46,6 +46,9 @@ class Segment:
         luma: CRC-32 of the frames' luma codes, one frame after the other.
         header: The encoder's header, as hex.
         encoder: Everything that the encoder was told, by name.
+        shots: How many shots there are.
+        following: pts of the frame after the last one; None: nobody asked, or the film ends.
+        broken: Damage of the film ended it early.
     """
 
     key: str
@@ -56,6 +59,9 @@ class Segment:
     luma: int
     header: str
     encoder: dict[str, Any] = field(default_factory=dict)
+    shots: int = 1
+    following: int | None = None
+    broken: bool = False
 
 
 class SegmentFile:

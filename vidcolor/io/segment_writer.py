@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -17,7 +17,7 @@ from vidcolor.io.segment_order import reorder_depth
 from vidcolor.io.segments import SegmentStore
 from vidcolor.records import Colored
 
-__all__ = ["Piece", "SegmentWriter"]
+__all__ = ["Piece", "SegmentWriter", "miscounted"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,34 +26,41 @@ class Piece:
 
     Attributes:
         key: Its name.
-        shot: Number of the shot.
-        frames: How many there must be.
+        shot: Number of its first shot.
+        frames: How many there must be; None: as many as come.
     """
 
     key: str
     shot: int
-    frames: int
+    frames: int | None = None
 
 
 class SegmentWriter:
-    """Consecutive shots, each encoded on its own, in one thread.
+    """Runs of consecutive shots, each encoded on its own, in one thread.
 
     A segment is put into the store when its last frame is encoded and the file is on the disk.
     When something fails, segments finished before stay.
 
+    Attributes:
+        following: To be set before leaving: pts of the frame after the last one, if the film goes
+            on.
+        broken: To be set before leaving: whether damage of the film ended it early.
+
     Args:
         store: Where they go.
-        pieces: The shots that will come, in order.
 
     Raises:
-        MediaError: From `write` and on leaving, if encoding or the disk fails, or a shot has
+        MediaError: From `write` and on leaving, if encoding or the disk fails, or a piece has
             another number of frames than announced.
     """
 
-    def __init__(self, store: SegmentStore, pieces: Sequence[Piece]) -> None:
-        self._store, self._pieces = store, pieces
+    def __init__(self, store: SegmentStore) -> None:
+        self._store = store
+        self.following: int | None = None
+        self.broken = False
+        self._next: Piece | None = None
         self._order = Order(store.info)
-        self._thread: EncodeThread[Colored] | None = None
+        self._thread: EncodeThread[_Item] | None = None
 
     @property
     def frames(self) -> int:
@@ -61,8 +68,12 @@ class SegmentWriter:
         return 0 if self._thread is None else self._thread.frames
 
     def __enter__(self) -> Self:
-        self._thread = EncodeThread(self._store.folder, _Sink(self._store, self._pieces))
+        self._thread = EncodeThread(self._store.folder, _Sink(self._store, self))
         return self
+
+    def begin(self, piece: Piece) -> None:
+        """What is written from now on is a segment of its own."""
+        self._next = piece
 
     def write(self, colored: Colored) -> None:
         """Hand over a batch; waits while the encoder is behind.
@@ -73,7 +84,8 @@ class SegmentWriter:
         """
         self._order.check(colored.frames)
         assert self._thread is not None, "the writer is not open"
-        self._thread.put(colored, len(colored.frames))
+        piece, self._next = self._next, None
+        self._thread.put((piece, colored), len(colored.frames))
 
     def __exit__(
         self,
@@ -89,35 +101,31 @@ class SegmentWriter:
             self._thread.stop()
 
 
-class _Sink:
-    """Begins a segment with each shot and lands the one before."""
+_Item = tuple[Piece | None, Colored]
 
-    def __init__(self, store: SegmentStore, pieces: Iterable[Piece]) -> None:
-        self._store = store
-        self._pieces = iter(pieces)
+
+class _Sink:
+    """Begins a segment where one is announced and lands the one before."""
+
+    def __init__(self, store: SegmentStore, writer: SegmentWriter) -> None:
+        self._store, self._writer = store, writer
         self._open: _OpenSegment | None = None
 
-    def encode(self, colored: Colored, number: int) -> None:
-        shot = colored.frames.shot
-        if self._open is not None and self._open.piece.shot != shot:
-            self._land()
-        if self._open is None:
-            piece = next(self._pieces, None)
-            if piece is None or piece.shot != shot:
-                wanted = "no more" if piece is None else f"shot {piece.shot}"
-                raise RuntimeError(f"frames of shot {shot} came, {wanted} was announced")
+    def encode(self, item: _Item, number: int) -> None:
+        piece, colored = item
+        if piece is not None and number == 0:
+            self._land(colored.frames.pts[0])
             self._open = _OpenSegment(self._store, piece)
+        if self._open is None:
+            raise RuntimeError(f"frames of shot {colored.frames.shot} came, nothing was begun")
         self._open.encode(colored, number)
 
     def finish(self, early: bool) -> None:
-        self._land()
-        missing = next(self._pieces, None)
-        if missing is not None:
-            raise _miscounted(self._store.output, missing, 0)
+        self._land(self._writer.following, self._writer.broken)
 
-    def _land(self) -> None:
+    def _land(self, following: int | None, broken: bool = False) -> None:
         if self._open is not None:
-            self._open.land()
+            self._open.land(following, broken)
             self._open.close()
         self._open = None
 
@@ -141,6 +149,7 @@ class _OpenSegment:
         self.piece, self._store = piece, store
         self._times: list[int] = []
         self._luma = 0
+        self._last_shot = piece.shot
         self._first_is_key = False
         self._target = store.target(piece.key)
         self._file: SegmentFile | None = None
@@ -155,16 +164,17 @@ class _OpenSegment:
     def encode(self, colored: Colored, number: int) -> None:
         frames = colored.frames
         if len(self._times) == self.piece.frames:
-            raise _miscounted(self._store.output, self.piece, None)
+            raise miscounted(self._store.output, self.piece, None)
         self._luma = zlib.crc32(frames.luma[number].numpy().tobytes(), self._luma)
         self._times.append(frames.pts[number])
+        self._last_shot = frames.shot
         planes = self._store.planes.lay(colored, number, self._store.encoding)
         self._write(self._encoder.encode(planes, frames.pts[number]))
 
-    def land(self) -> None:
+    def land(self, following: int | None, broken: bool) -> None:
         piece, times = self.piece, self._times
-        if len(times) != piece.frames:
-            raise _miscounted(self._store.output, piece, len(times))
+        if piece.frames is not None and len(times) != piece.frames:
+            raise miscounted(self._store.output, piece, len(times))
         self._write(self._encoder.flush())
         assert self._file is not None
         decoded = self._file.times
@@ -183,6 +193,9 @@ class _OpenSegment:
                 luma=self._luma,
                 header=self._encoder.header.hex(),
                 encoder=self._store.encoder,
+                shots=self._last_shot + 1 - piece.shot,
+                following=following,
+                broken=broken,
             )
         )
         self._target.land()
@@ -204,7 +217,8 @@ class _OpenSegment:
             self._file.write(packet.pts, bool(packet.is_keyframe), bytes(packet))
 
 
-def _miscounted(path: Path, piece: Piece, found: int | None) -> MediaError:
+def miscounted(path: Path, piece: Piece, found: int | None) -> MediaError:
+    """The error of a piece with another number of frames than announced; None is more."""
     many = "more" if found is None else f"only {found}"
     return MediaError(
         f"{path}: shot {piece.shot} should have {piece.frames} frames, but has {many}; "

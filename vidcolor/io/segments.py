@@ -12,6 +12,7 @@ segment of that name may take it.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import io
 import itertools
@@ -30,16 +31,18 @@ from vidcolor.errors import MediaError
 from vidcolor.io.codecs import OutputConfig, encoder_rate
 from vidcolor.io.film_file import FilmFile, open_encoder
 from vidcolor.io.frame_planes import ColoredPlanes
+from vidcolor.io.lock import only_one
 from vidcolor.io.picture import PictureEncoder
 from vidcolor.io.segment_file import Segment, begins_as_segment, read_packets, read_segment
 from vidcolor.io.segment_order import DecodeTimes
 from vidcolor.io.source import reason
-from vidcolor.io.target import Target
+from vidcolor.io.target import Target, flush
 from vidcolor.records import VideoInfo
 
 __all__ = ["DamagedSegment", "SegmentStore", "parts_folder"]
 
 _SUFFIX = ".segment"
+_LOCK = ".lock"
 _SEI_H264 = 6
 _SEI_H265 = (39, 40)
 _KEY = re.compile(r"[0-9A-Za-z_-]{1,100}")
@@ -118,10 +121,17 @@ class SegmentStore:
         """Whether there is a whole segment of this key that can be joined with new ones."""
         return self.find(key) is not None
 
-    def find(self, key: str) -> Segment | None:
-        """The card of a segment; None if it must be made (again)."""
+    def find(self, key: str, broken: bool = False) -> Segment | None:
+        """The card of a segment; None if it must be made (again).
+
+        Args:
+            key: Its name.
+            broken: Take also one that damage of the film has ended early.
+        """
         card = read_segment(self.path(key))
         if card is None or card.key != key or card.encoder != self.encoder:
+            return None
+        if card.broken and not broken:
             return None
         return card if self._essence(bytes.fromhex(card.header)) == self._own_essence else None
 
@@ -129,10 +139,14 @@ class SegmentStore:
         """Forget a segment."""
         self.path(key).unlink(missing_ok=True)
 
-    def prune(self, keep: Iterable[str]) -> int:
+    def prune(self, keep: Iterable[str], kind: str = "") -> int:
         """Remove all segments but those of `keep`, and what killed processes left behind.
 
         Files that are no segments stay.
+
+        Args:
+            keep: Keys.
+            kind: Only segments whose keys begin so.
 
         Returns:
             How many files were removed.
@@ -141,10 +155,26 @@ class SegmentStore:
         removed = 0
         for path in sorted(self.folder.iterdir()) if self.folder.is_dir() else ():
             stale = path.suffix == _SUFFIX and path.name not in wanted and path.is_file()
-            if stale and (_LEFT_BEHIND.fullmatch(path.name) or begins_as_segment(path)):
+            if not stale or not path.name.removeprefix(".").startswith(kind):
+                continue
+            if _LEFT_BEHIND.fullmatch(path.name) or begins_as_segment(path):
                 path.unlink(missing_ok=True)
                 removed += 1
         return removed
+
+    @contextlib.contextmanager
+    def work(self) -> Iterator[None]:
+        """Keep other processes from the segments; a folder without any is removed in the end.
+
+        Raises:
+            MediaError: If another process does so, or the folder cannot be made.
+        """
+        try:
+            with only_one(self._made() / _LOCK, f"{self.output}: another vidcolor is making it"):
+                yield
+        finally:
+            with contextlib.suppress(OSError):
+                self.folder.rmdir()
 
     def open_encoder(self) -> tuple[Any, PictureEncoder]:
         """A new encoder, and the container in memory that it belongs to and never writes to.
@@ -161,15 +191,27 @@ class SegmentStore:
         Raises:
             MediaError: If it cannot be made.
         """
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise MediaError(f"{self.folder}: cannot be made ({reason(error)})") from error
-        return Target(self.path(key), overwrite=True)
+        return Target(self._made() / self.path(key).name, overwrite=True)
+
+    def _made(self) -> Path:
+        """The folder, which is there now, whatever happens to the power."""
+        if not self.folder.is_dir():
+            try:
+                self.folder.mkdir(parents=True, exist_ok=True)
+                flush(self.folder.parent)
+            except OSError as error:
+                raise MediaError(f"{self.folder}: cannot be made ({reason(error)})") from error
+        return self.folder
 
     # -- joining ---------------------------------------------------------------------------------
 
-    def join(self, keys: Sequence[str], source: Path | None) -> int:
+    def join(
+        self,
+        keys: Sequence[str],
+        source: Path | None,
+        span: tuple[float | None, float | None] = (None, None),
+        early: bool = False,
+    ) -> int:
         """Write `output`: the segments one after the other, and the rest of the source.
 
         Packets pass as they are. pts stay; dts are made anew for the whole, as they follow from
@@ -178,6 +220,9 @@ class SegmentStore:
         Args:
             keys: In the order of the film.
             source: The film from which sound, subtitles, chapters and so on are copied.
+            span: `(start, duration)` in seconds of the part of the source that they are of.
+            early: More segments were to come: write `STEM.partial.EXT`, with the rest of the
+                source up to there.
 
         Returns:
             How many frames there are.
@@ -187,7 +232,7 @@ class SegmentStore:
                 the source's other streams are damaged.
             DamagedSegment: If a segment is not what its card says. It is removed: make it again.
         """
-        cards = [self._needed(key) for key in keys]
+        cards = [self._needed(key, broken=early) for key in keys]
         if not cards:
             raise MediaError(f"{self.output}: there are no segments to join")
         for before, after in itertools.pairwise(cards):
@@ -200,11 +245,16 @@ class SegmentStore:
         sources = () if source is None else (source,)
         target = Target(self.output, self.config.overwrite, sources)
         try:
-            with FilmFile(self.output, target.temporary, self.encoding, self.info, source) as film:
+            with FilmFile(
+                self.output, target.temporary, self.encoding, self.info, source, span
+            ) as film:
                 for packet, shown in self._packets(cards, film):
                     film.write((packet,), shown * self.info.time_base)
-                film.finish()
-            film.land(target, frames, self.config.keep_partial)
+                film.finish(early)
+            if early:
+                film.land_partial(target, frames)
+            else:
+                film.land(target, frames, self.config.keep_partial)
         except (av.error.FFmpegError, OSError, ValueError) as error:
             if isinstance(error, MediaError):
                 raise
@@ -213,8 +263,8 @@ class SegmentStore:
             target.discard()
         return frames
 
-    def _needed(self, key: str) -> Segment:
-        card = self.find(key)
+    def _needed(self, key: str, broken: bool) -> Segment:
+        card = self.find(key, broken)
         if card is None:
             raise MediaError(f"{self.path(key)}: there is no such segment of these settings")
         return card
@@ -223,7 +273,8 @@ class SegmentStore:
         """Packets of all segments for the joined film, and the latest pts so far."""
         stream, unit = film.encoder.stream, self.info.time_base
         step = max(1, round(1 / (encoder_rate(self.info) * unit)))
-        times = DecodeTimes(max(card.reorder for card in cards), step, cards[0].first)
+        begin = cards[0].first - film.shift
+        times = DecodeTimes(max(card.reorder for card in cards), step, begin)
         if self._essence(film.encoder.header) != self._own_essence:
             raise MediaError(f"{self.output}: the encoder has another header now than a moment ago")
         latest = cards[0].first
@@ -233,7 +284,8 @@ class SegmentStore:
                 for pts, key_frame, data in read_packets(self.path(card.key)):
                     packet = av.Packet(data)
                     packet.stream, packet.time_base = stream, unit
-                    packet.pts, packet.dts = pts, times.next(pts)
+                    packet.pts = pts - film.shift
+                    packet.dts = times.next(packet.pts)
                     packet.is_keyframe = key_frame
                     if count == 0:
                         first = pts if key_frame else card.first - 1

@@ -12,7 +12,7 @@ from pathlib import Path
 from vidcolor.errors import MediaError
 from vidcolor.io.source import reason
 
-__all__ = ["Target", "TargetFolder", "must_not_be"]
+__all__ = ["Target", "TargetFolder", "flush", "must_not_be"]
 
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EACCES, errno.EXDEV}
 
@@ -73,12 +73,12 @@ class Target:
             MediaError: If the disk fails, or a file of that name has appeared meanwhile.
         """
         try:
-            self._flush(self.temporary)
+            flush(self.temporary)
             if self._overwrite:
                 self.temporary.replace(self.path)
             else:
                 _rename_to_free_name(self.temporary, self.path)
-            self._flush(self.path.parent)
+            flush(self.path.parent)
         except FileExistsError as error:
             raise MediaError(f"{self._named}: has appeared meanwhile; nothing replaced") from error
         except OSError as error:
@@ -102,17 +102,6 @@ class Target:
     def discard(self) -> None:
         """Remove the temporary file, if it is still there."""
         self.temporary.unlink(missing_ok=True)
-
-    @staticmethod
-    def _flush(path: Path) -> None:
-        handle = os.open(path, os.O_RDONLY)
-        try:
-            os.fsync(handle)
-        except OSError as error:
-            if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # folders on some file systems
-                raise
-        finally:
-            os.close(handle)
 
 
 class TargetFolder:
@@ -176,6 +165,22 @@ class TargetFolder:
     def _beside(self, word: str) -> Path:
         name = f".{self.path.name[:100]}.{word}-{secrets.token_hex(4)}"
         return self.path.with_name(name)
+
+
+def flush(path: Path) -> None:
+    """Bring a file, or the names in a folder, to the disk.
+
+    Raises:
+        OSError: If the disk fails.
+    """
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # folders on some file systems
+            raise
+    finally:
+        os.close(handle)
 
 
 def must_not_be(path: Path, sources: Iterable[Path]) -> None:

@@ -75,7 +75,7 @@ class VideoReader:
     Attributes:
         path: The file.
         config: Part and batch size.
-        part: Frames by number, in place of the seconds of `config`; None if there is no list.
+        part: Frames by number, counted from the first one that `config` wants; None: all of them.
         keep_chroma: Whether frames come with their color as stored, `chroma` or `rgb`: for an
             output in which only repaired places differ.
 
@@ -106,15 +106,11 @@ class VideoReader:
         self._warned: set[str] = set()
 
     def __enter__(self) -> Self:
-        self._container, self._stream = open_source(self.path)
+        self._open()
         try:
             self._time_base = Fraction(self._stream.time_base)
-            if self.part is None:
-                self._span = Span.of(self._stream, self.config.start, self.config.duration)
-                self._frames = self._wanted()
-            else:
-                self._span = Span(None, None)
-                self._frames = self._numbered(self.part)
+            self._span = Span.of(self._stream, self.config.start, self.config.duration)
+            self._frames = self._wanted() if self.part is None else self._numbered(self.part)
             self._first = next(self._frames, None)
             if self._first is None:
                 raise MediaError(self._nothing())
@@ -131,6 +127,9 @@ class VideoReader:
         trace: TracebackType | None,
     ) -> None:
         self._close()
+
+    def _open(self) -> None:
+        self._container, self._stream = open_source(self.path)
 
     def _close(self) -> None:
         with self._lock:  # a prefetching thread may be in the decoder
@@ -288,11 +287,15 @@ class VideoReader:
 
     def _wanted(self) -> Iterator[tuple[Any, int]]:
         """Frames of the span."""
-        span, unit = self._span, self._time_base
-        for frame, pts in self._timed(span.first):
-            if span.first is not None and pts * unit < span.first:
-                continue
-            if span.end is not None and pts * unit >= span.end:
+        first, unit = self._span.first, self._time_base
+        for frame, pts in self._up_to_end(self._timed(first)):
+            if first is None or pts * unit >= first:
+                yield frame, pts
+
+    def _up_to_end(self, frames: Iterator[tuple[Any, int]]) -> Iterator[tuple[Any, int]]:
+        end, unit = self._span.end, self._time_base
+        for frame, pts in frames:
+            if end is not None and pts * unit >= end:
                 return
             yield frame, pts
 
@@ -311,14 +314,14 @@ class VideoReader:
         """Frames from the first of the part on."""
         sought = part.sought
         if sought is not None:
-            frames = self._timed(sought * self._time_base)
+            frames = self._up_to_end(self._timed(sought * self._time_base))
             head = next((item for item in frames if item[1] >= sought), None)
             if head is not None and head[1] == sought:
                 yield from chain([head], frames)
                 return
             self._container.close()
             self._container, self._stream = open_source(self.path)
-        yield from islice(self._timed(None), part.index, None)
+        yield from islice(self._wanted(), part.index, None)
 
     def _timed(self, first: Fraction | None) -> Iterator[tuple[Any, int]]:
         """Frames from the key frame at or before `first`, with repaired pts."""

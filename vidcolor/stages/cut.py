@@ -348,9 +348,16 @@ class _CutFinder:
         if frame.before and not frame.look.dark:
             self.changes.append(frame.change)
         if cut:
+            self._forget(frame.look)
             self.last_cut = frame.number
             self.changes.clear()
         return cut
+
+    def _forget(self, first: _Look) -> None:
+        """Drop what lies before the first frame of a shot, as if the film began there."""
+        for later in self.open:
+            later.before = tuple(_since(first, later.before))
+        self.before = deque(_since(first, self.before), maxlen=_MEMORY_FRAMES)
 
     def _stands(self, frame: _Candidate) -> bool:
         config = self.config
@@ -379,6 +386,14 @@ class _CutFinder:
         moved = warp(before.astype(np.float32)[..., None], dis_flow(here, before, "fast"))
         change = float(np.abs(before.astype(np.float32) - here).mean())
         return float(np.abs(moved[..., 0] - here).mean()) / max(change, 1e-6)
+
+
+def _since(first: _Look, looks: Iterable[_Look]) -> Iterator[_Look]:
+    """Of looks, latest first, those from `first` on."""
+    for look in looks:
+        yield look
+        if look is first:
+            return
 
 
 class _HeldFrames:

@@ -29,6 +29,7 @@ from vidcolor.api import open_plan
 from vidcolor.errors import GuidanceError, MediaError
 from vidcolor.guidance.script.file import read_script
 from vidcolor.io.segments import parts_folder
+from vidcolor.marks import film_mark
 from vidcolor.preview.web.desk.desk import Desk
 from vidcolor.preview.web.desk.library import FilmEntry
 from vidcolor.preview.web.film import planned, statement
@@ -38,7 +39,6 @@ from vidcolor.preview.web.shots import frames as frames_module
 from vidcolor.preview.web.shots import views as views_module
 from vidcolor.preview.web.shots.cache import ViewCache
 from vidcolor.preview.web.shots.frames import NotMade
-from vidcolor.render import film_mark
 from vidcolor.scripted import ScriptedFilm
 
 STARTS = (0, LENGTHS[0], LENGTHS[0] + LENGTHS[1])

@@ -10,11 +10,11 @@ from typing import Any
 from vidcolor.errors import MediaError, VidcolorError
 from vidcolor.guidance.script.entries import fingerprint
 from vidcolor.io.source import reason
+from vidcolor.marks import film_mark
 from vidcolor.preview.web.desk.desk import Desk
 from vidcolor.preview.web.desk.library import FilmEntry
 from vidcolor.preview.web.jobs import Report
 from vidcolor.preview.web.shots.frames import NotMade
-from vidcolor.render import film_mark
 from vidcolor.scripted import ScriptedFilm
 
 __all__ = ["Planned"]

@@ -1,0 +1,40 @@
+"""What can be read of a damaged film."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from vidcolor.errors import MediaError
+from vidcolor.records import FrameBatch
+
+__all__ = ["UntilDamage"]
+
+
+class UntilDamage:
+    """Frames up to where a film is damaged.
+
+    Attributes:
+        error: What stopped the film, if anything did.
+
+    Args:
+        frames: The reader's.
+        keep: Let the line finish what was read before `check` raises; else raise at once.
+    """
+
+    def __init__(self, frames: Iterable[FrameBatch], keep: bool) -> None:
+        self._frames = frames
+        self._keep = keep
+        self.error: MediaError | None = None
+
+    def __iter__(self) -> Iterator[FrameBatch]:
+        try:
+            yield from self._frames
+        except MediaError as error:
+            if not self._keep:
+                raise
+            self.error = error
+
+    def check(self) -> None:
+        """Raise what stopped the film, if anything did."""
+        if self.error is not None:
+            raise self.error
