@@ -30,7 +30,7 @@ from vidcolor.pipeline import Pipeline
 from vidcolor.records import FrameBatch, VideoInfo
 from vidcolor.stages.tone import Palette
 
-__all__ = ["Film", "Frames", "Said", "find_guidance", "read_said"]
+__all__ = ["Film", "Frames", "Said", "check_said", "find_guidance", "read_said"]
 
 _log = logging.getLogger(__name__)
 
@@ -127,6 +127,19 @@ def read_said(config: Config, script: ColorScript | None = None, path: Path | No
     )
 
 
+def check_said(said: Said, config: Config) -> None:
+    """Look whether somebody obeys.
+
+    Raises:
+        ConfigError: If objects were spoken of and nobody remembers them.
+    """
+    wholes = any(hint.object is not None for _, hint in said.hints.entries)
+    if (said.tracks or wholes) and not config.remember.enabled:
+        raise ConfigError(
+            "remember.enabled is off, and nothing else gives objects the color that somebody said"
+        )
+
+
 @contextlib.contextmanager
 def find_guidance(
     film: Film, said: Said, config: Config, progress: Callable[[int], None]
@@ -148,11 +161,7 @@ def find_guidance(
         track_grades=said.track_grades,
         folder=said.folder,
     )
-    wholes = any(hint.object is not None for _, hint in said.hints.entries)
-    if (said.tracks or wholes) and not config.remember.enabled:
-        raise ConfigError(
-            "remember.enabled is off, and nothing else gives objects the color that somebody said"
-        )
+    check_said(said, config)
     if said.passes and film.count is None:
         times = "once" if said.passes == 1 else f"{said.passes} times"
         _log.info("reading the film %s first, for hints and references", times)

@@ -16,7 +16,7 @@ from typing import Any
 from vidcolor.build import Download, Guidance, build_line
 from vidcolor.config import Config
 from vidcolor.errors import ConfigError, MediaError
-from vidcolor.guided import Film, Frames, find_guidance, read_said
+from vidcolor.guided import Film, Frames, check_said, find_guidance, read_said
 from vidcolor.io.film_part import FilmPart, MisplacedFrame
 from vidcolor.io.prefetch import prefetch
 from vidcolor.io.segment_file import Segment
@@ -81,6 +81,7 @@ class PlainFilm:
     def __init__(self, source: Path, config: Config, download: Download | None = None) -> None:
         self.source, self.config = source, config
         self._said = read_said(config)
+        check_said(self._said, config)
         self._line = build_line(
             config, download=download, guidance=Guidance(tracks=self._said.tracks)
         )
@@ -211,9 +212,7 @@ class PlainFilm:
             SegmentWriter(store) as writer,
         ):
             must_fit(self.source, store.info, reader.info)
-            frames = UntilDamage(
-                prefetch(of_one_kind(store.info, reader), _AHEAD), config.output.keep_partial
-            )
+            frames = UntilDamage(prefetch(of_one_kind(store.info, reader), _AHEAD), keep=True)
             for colored in dataclasses.replace(line, cut=cut)(frames):
                 batch = colored.frames
                 if batch.start == 0 and self._may_end(length):
@@ -222,12 +221,14 @@ class PlainFilm:
                     if length and store.has(key):
                         writer.following = here.pts
                         return
-                    writer.begin(Piece(key, batch.shot))
+                    writer.begin(Piece(key, batch.shot), here.pts)
                     made.add(key)
                     length = 0
                 writer.write(colored)
                 length += len(batch)
                 progress(len(batch))
+            if not config.output.keep_partial:
+                frames.check()
             writer.broken = frames.error is not None
         frames.check()
 
@@ -258,7 +259,9 @@ class PlainFilm:
                 store.join([card.key for card in cards], self.source, self._span(), early=True)
             except (MediaError, OSError) as failure:
                 _log.warning("%s: nothing could be kept (%s)", store.output, failure)
-        if finished := sum(card.frames for card in cards if not card.broken):
+            if cards[-1].broken:
+                store.remove(cards.pop().key)
+        if finished := sum(card.frames for card in cards):
             _log.warning(
                 "%s: %d finished frames wait in %s; the same command goes on from there",
                 store.output, finished, store.folder.name,

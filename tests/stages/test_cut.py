@@ -191,6 +191,24 @@ def test_dividing_at_a_cut_changes_nothing():
         assert before[1] + after[1] == held
 
 
+@settings(deadline=None, derandomize=True, max_examples=25)
+@given(st.data())
+def test_a_film_that_begins_at_a_cut_is_cut_as_it_was(data):
+    """Also where scenes are shorter than what the finder remembers, with black between them."""
+    frames = []
+    for number in range(data.draw(st.integers(4, 9))):
+        frames.append(_scene(data.draw(st.integers(0, 5)), data.draw(st.integers(1, 7)), 0.5))
+        black = data.draw(st.integers(0, 3)) if number % 2 else 0
+        frames.append(np.full((black, *SIZE), 16, np.uint8))
+    film = np.concatenate(frames)
+    config = CutConfig(min_frames=data.draw(st.integers(1, 5)))
+    cuts, held = _run(film, config)
+    for cut in cuts:
+        later, marks = _run(film[cut:], config)
+        assert [cut + one for one in later] == [one for one in cuts if one > cut]
+        assert marks == held[cut:]
+
+
 def test_held_frames_on_threes():
     film = np.repeat(_scene(7, 8, speed=3), 3, axis=0)
     assert _run(film)[1] == [False, True, True] * 8

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -39,7 +40,8 @@ class SegmentWriter:
     """Runs of consecutive shots, each encoded on its own, in one thread.
 
     A segment is put into the store when its last frame is encoded and the file is on the disk.
-    When something fails, segments finished before stay.
+    When something fails, segments whose frames had all come before are finished; Ctrl-C does not
+    wait for that.
 
     Attributes:
         following: To be set before leaving: pts of the frame after the last one, if the film goes
@@ -58,7 +60,7 @@ class SegmentWriter:
         self._store = store
         self.following: int | None = None
         self.broken = False
-        self._next: Piece | None = None
+        self._next: _Begin | None = None
         self._order = Order(store.info)
         self._thread: EncodeThread[_Item] | None = None
 
@@ -71,9 +73,14 @@ class SegmentWriter:
         self._thread = EncodeThread(self._store.folder, _Sink(self._store, self))
         return self
 
-    def begin(self, piece: Piece) -> None:
-        """What is written from now on is a segment of its own."""
-        self._next = piece
+    def begin(self, piece: Piece, pts: int | None = None) -> None:
+        """What is written from now on is a segment of its own.
+
+        Args:
+            piece: Which one.
+            pts: Of its first frame, if the card of the segment before shall say what follows.
+        """
+        self._next = piece, pts
 
     def write(self, colored: Colored) -> None:
         """Hand over a batch; waits while the encoder is behind.
@@ -84,8 +91,8 @@ class SegmentWriter:
         """
         self._order.check(colored.frames)
         assert self._thread is not None, "the writer is not open"
-        piece, self._next = self._next, None
-        self._thread.put((piece, colored), len(colored.frames))
+        begin, self._next = self._next, None
+        self._thread.put((begin, colored), len(colored.frames))
 
     def __exit__(
         self,
@@ -97,11 +104,15 @@ class SegmentWriter:
         try:
             if kind is None:
                 self._thread.finish()
+            elif issubclass(kind, Exception) and self._thread.error is None:
+                with contextlib.suppress(MediaError):  # the error on its way says more
+                    self._thread.finish(early=True)
         finally:
             self._thread.stop()
 
 
-_Item = tuple[Piece | None, Colored]
+_Begin = tuple[Piece, int | None]
+_Item = tuple[_Begin | None, Colored]
 
 
 class _Sink:
@@ -112,16 +123,18 @@ class _Sink:
         self._open: _OpenSegment | None = None
 
     def encode(self, item: _Item, number: int) -> None:
-        piece, colored = item
-        if piece is not None and number == 0:
-            self._land(colored.frames.pts[0])
+        begin, colored = item
+        if begin is not None and number == 0:
+            piece, pts = begin
+            self._land(pts)
             self._open = _OpenSegment(self._store, piece)
         if self._open is None:
             raise RuntimeError(f"frames of shot {colored.frames.shot} came, nothing was begun")
         self._open.encode(colored, number)
 
     def finish(self, early: bool) -> None:
-        self._land(self._writer.following, self._writer.broken)
+        if not early:
+            self._land(self._writer.following, self._writer.broken)
 
     def _land(self, following: int | None, broken: bool = False) -> None:
         if self._open is not None:
