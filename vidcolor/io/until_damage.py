@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from vidcolor.errors import MediaError
 from vidcolor.records import FrameBatch
@@ -19,16 +19,25 @@ class UntilDamage:
     Args:
         frames: The reader's.
         keep: Let the line finish what was read before `check` raises; else raise at once.
+        progress: Told how many frames were read, every batch.
     """
 
-    def __init__(self, frames: Iterable[FrameBatch], keep: bool) -> None:
-        self._frames = frames
+    def __init__(
+        self,
+        frames: Iterable[FrameBatch],
+        keep: bool,
+        progress: Callable[[int], None] | None = None,
+    ) -> None:
+        self._frames, self._progress = frames, progress
         self._keep = keep
         self.error: MediaError | None = None
 
     def __iter__(self) -> Iterator[FrameBatch]:
         try:
-            yield from self._frames
+            for batch in self._frames:
+                if self._progress is not None:
+                    self._progress(len(batch))
+                yield batch
         except MediaError as error:
             if not self._keep:
                 raise

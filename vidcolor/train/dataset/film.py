@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import BinaryIO, cast
 
@@ -12,12 +12,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vidcolor.errors import MediaError
 from vidcolor.io.color_frames import ColorReader
 from vidcolor.io.prefetch import prefetch
+from vidcolor.io.until_damage import UntilDamage
 from vidcolor.io.video import InputConfig
 from vidcolor.ops.boxes import Upright
-from vidcolor.records import FrameBatch
 from vidcolor.stages.base import Detect
 from vidcolor.stages.cut import FindShots
 from vidcolor.train.dataset.config import BuildConfig
@@ -64,7 +63,7 @@ def read_film(
         ColorReader(path, InputConfig(batch_size=_BATCH)) as reader,
         tempfile.TemporaryFile(dir=writer.folder) as file,
     ):
-        frames = _UntilDamage(prefetch(reader, _AHEAD), progress)
+        frames = UntilDamage(prefetch(reader, _AHEAD), keep=True, progress=progress)
         choose = FrameChooser(reader, config, writer.counts)
         detect = detector(frames_between(config, reader.info))
         waiting = _Waiting(cast(BinaryIO, file))
@@ -98,23 +97,6 @@ def read_film(
                 "key": f"{source.slug}-s{frame.shot:05d}-f{frame.index:07d}",
             }
             keep(writer, config, crop, rgb, boxes, facts, later)
-
-
-class _UntilDamage:
-    """Frames up to where a film is damaged; the stages may finish what came before."""
-
-    def __init__(self, frames: Iterable[FrameBatch], progress: Callable[[int], None]) -> None:
-        self._frames = frames
-        self._progress = progress
-        self.error: MediaError | None = None
-
-    def __iter__(self) -> Iterator[FrameBatch]:
-        try:
-            for batch in self._frames:
-                self._progress(len(batch))
-                yield batch
-        except MediaError as error:
-            self.error = error
 
 
 @dataclass(slots=True)
