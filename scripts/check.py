@@ -23,6 +23,7 @@ GATES = {
     "format": [sys.executable, "-m", "ruff", "format", "--check"],
     "types": [sys.executable, "-m", "mypy"],
     "import rules": [str(TOOLS / "lint-imports")],
+    "dependencies": [sys.executable, "scripts/audit.py"],
     "spelling": [sys.executable, "-m", "codespell_lib"],
 }
 TESTS = [sys.executable, "-m", "pytest", "-q"]

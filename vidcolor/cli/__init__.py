@@ -33,7 +33,7 @@ from vidcolor.cli import (
 from vidcolor.cli.color_flags import add_color_flags, add_output_flags
 from vidcolor.cli.evaluate_sets import joined
 from vidcolor.cli.line import EVERY_KEY, add_line_flags, line_config, line_layers
-from vidcolor.cli.terminal import Bar, Parser, Stop, Usage, clock, downloading, refuse
+from vidcolor.cli.terminal import Bar, Parser, Plain, Stop, Usage, clock, downloading, refuse
 from vidcolor.errors import ConfigError, VidcolorError
 
 __all__ = ["main"]
@@ -64,8 +64,12 @@ def _parser() -> Parser:
         _colorize,
         epilog=EVERY_KEY,
     )
-    color.add_argument("input", type=Path, help="a video, a picture, or a folder of pictures")
-    color.add_argument("output", type=Path, help="the same in color: .mkv, .mp4, .mov, .png, ...")
+    color.add_argument(
+        "input", type=Path, help="a video, a picture, a folder of pictures, or - (a pipe)"
+    )
+    color.add_argument(
+        "output", type=Path, help="the same in color: .mkv, .mp4, .mov, .png, ..., or - (a pipe)"
+    )
     add_line_flags(color)
     add_color_flags(color)
     add_output_flags(color)
@@ -169,6 +173,8 @@ def _configure_logging(quiet: bool) -> None:
         format="vidcolor: %(message)s",
         force=True,
     )
+    for handler in logging.getLogger().handlers:
+        handler.setFormatter(Plain("vidcolor: %(message)s"))
     logging.getLogger("vidcolor").setLevel(logging.WARNING if quiet else logging.INFO)
 
 

@@ -7,11 +7,16 @@ from pathlib import Path
 from vidcolor.cli.restore import add_repair_flags
 from vidcolor.cli.terminal import Parser
 
-__all__ = ["add_color_flags"]
+__all__ = ["add_color_flags", "add_output_flags"]
 
 
-def add_color_flags(parser: Parser) -> None:
-    """Flags for `colorize` and for looks at what it would do."""
+def add_color_flags(parser: Parser, plan: bool = True) -> None:
+    """Flags for `colorize` and for looks at what it would do.
+
+    Args:
+        parser: Of the command.
+        plan: Whether the command takes one film, which may have a color script.
+    """
     parser.add_argument("--restore", action="store_true", help="heal damage first, see restore")
     add_repair_flags(parser)
     parser.add_argument("--colorizer", help="network; default: quarternet")
@@ -35,4 +40,24 @@ def add_color_flags(parser: Parser) -> None:
         help="season, time of day and mood of this one (networks that see the whole: iizuka16)",
     )
     parser.add_argument("--tracks", help="TRACKS.json by `vidcolor tracks`, edited")
-    parser.add_argument("--plan", type=Path, help="film.vidcolor by `vidcolor plan`, edited")
+    if plan:
+        parser.add_argument("--plan", type=Path, help="film.vidcolor by `vidcolor plan`, edited")
+
+
+def add_output_flags(parser: Parser) -> None:
+    """Flags of commands that write whole films in color."""
+    parser.add_argument("--codec", help="h264 (default), h265, av1, prores, ffv1 (lossless)")
+    parser.add_argument("--crf", help="quality of the encoder, lower is better")
+    parser.add_argument("--preset", help="speed of the encoder, in its own words")
+    parser.add_argument("--pix-fmt", help="pixel format, like yuv420p10le")
+    parser.add_argument("--format", help="of a pipe: nut (default), matroska or y4m")
+    parser.add_argument("--no-stabilize", action="store_true", help="color every frame by itself")
+    parser.add_argument("--overwrite", action="store_true", help="replace OUTPUT if it exists")
+    parser.add_argument(
+        "--fresh", action="store_true", help="forget what is finished from before, begin anew"
+    )
+    parser.add_argument(
+        "--keep-partial",
+        action="store_true",
+        help="of a film that breaks off, keep what could be decoded as OUTPUT.partial.EXT",
+    )

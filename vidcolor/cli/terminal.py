@@ -13,11 +13,23 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any, NoReturn
 
-__all__ = ["Bar", "Parser", "Stop", "Usage", "clock", "downloading", "pairs", "refuse", "seconds"]
+from vidcolor.errors import printable
+
+__all__ = ["Bar", "Parser", "Plain", "Stop", "Usage", "clock", "downloading", "pairs", "refuse", "seconds"]
 
 _log = logging.getLogger("vidcolor")
 _LOG_EVERY_S = 10.0
 _RATE_OVER_S = 60.0
+
+
+class Plain(logging.Formatter):
+    """Log lines that do nothing to a terminal, whatever file names and titles are in them."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        """One line; a traceback keeps its own."""
+        shown = logging.makeLogRecord({**vars(record), "msg": printable(record.getMessage())})
+        shown.args = None
+        return super().format(shown)
 
 
 class Usage(Exception):
@@ -132,7 +144,11 @@ class Bar:
             self._bar.set_description(name)
 
     def _say(self) -> None:
-        rate = self._done / max(1e-6, time.monotonic() - self._started)
+        self._seen.append((self._said, self._done))
+        while len(self._seen) > 2 and self._said - self._seen[1][0] >= _RATE_OVER_S:
+            self._seen.popleft()
+        since, before = self._seen[0]
+        rate = (self._done - before) / max(1e-6, self._said - since)
         total = f" of about {self._total}" if self._total else ""
         text = f"{self._name}{self._done}{total} {self._unit}s"
         left = ""

@@ -43,6 +43,9 @@ def add_command(add: Callable[..., Parser]) -> None:
     fetch.add_argument(
         "--accept-license", action="store_true", help="also those not for commercial use"
     )
+    fetch.add_argument(
+        "--allow-http", action="store_true", help="also from makers who do not encrypt"
+    )
     take = actions.add_parser("import", help="install weights that you have as files")
     take.add_argument("name")
     take.add_argument("files", type=Path, nargs="+")
@@ -83,6 +86,7 @@ def _fetch(args: argparse.Namespace) -> int:
                     base_url=args.base_url,
                     accept_license=args.accept_license,
                     progress=download,
+                    plain=args.allow_http,
                 )
         except WeightsError as error:
             if len(names) == 1:

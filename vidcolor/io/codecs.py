@@ -17,6 +17,7 @@ from vidcolor.records import Matrix, VideoInfo
 __all__ = [
     "CODECS",
     "CONTAINERS",
+    "PIPE_FORMATS",
     "Codec",
     "Encoding",
     "OutputConfig",
@@ -39,6 +40,9 @@ _TAGS: dict[Matrix, tuple[int, int, int]] = {
 
 CONTAINERS = {".mkv": "matroska", ".mp4": "mp4", ".mov": "mov"}
 """FFmpeg's format of each file name extension."""
+
+PIPE_FORMATS = ("y4m", "nut", "matroska")
+"""What a pipe can carry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,6 +137,8 @@ class OutputConfig:
         overwrite: Replace an output that exists.
         keep_partial: When something fails on the way, keep what was encoded as
             `STEM.partial.EXT`.
+        format: What a pipe carries: `y4m`, `nut` or `matroska`; `auto` is y4m if that comes in by
+            a pipe, matroska for prores and ffv1, and else nut. That of a file is its extension's.
     """
 
     codec: str = "auto"
@@ -141,8 +147,12 @@ class OutputConfig:
     pix_fmt: str | None = None
     overwrite: bool = False
     keep_partial: bool = False
+    format: str = "auto"
 
     def __post_init__(self) -> None:
+        if self.format not in ("auto", *PIPE_FORMATS):
+            known = ", ".join(("auto", *PIPE_FORMATS))
+            raise ConfigError(f"format must be one of {known}, not {self.format!r}")
         if self.codec != "auto" and self.codec not in CODECS:
             known = ", ".join(("auto", *CODECS))
             raise ConfigError(f"codec must be one of {known}, not {self.codec!r}")
@@ -246,6 +256,8 @@ def choose_codec(
     if extension not in CONTAINERS:
         found = f"the extension {path.suffix!r}" if path.suffix else "no extension"
         raise MediaError(f"{path}: has {found}; an output is .mkv, .mp4 or .mov")
+    if output.format != "auto":
+        raise MediaError(f"{path}: is a file, and its extension is its format; leave out format")
     bits = info.color.bits
     name = output.codec
     if name == "auto":

@@ -12,10 +12,11 @@ from vidcolor.io.codecs import Encoding, OutputConfig, color_tags
 from vidcolor.io.encode_thread import EncodeThread
 from vidcolor.io.film_file import FilmFile
 from vidcolor.io.frame_planes import Planes
+from vidcolor.io.other_packets import OtherPackets
 from vidcolor.io.target import Target
 from vidcolor.records import FrameBatch, VideoInfo
 
-__all__ = ["Order", "OutputConfig", "VideoWriter", "color_tags"]
+__all__ = ["FilmSink", "Order", "OutputConfig", "VideoWriter", "color_tags"]
 
 _log = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -39,7 +40,7 @@ class VideoWriter(Generic[T]):
 
     Args:
         path: See above.
-        source_path: The film from which the rest is copied; None copies nothing.
+        source: The film from which the rest is copied, or its packets; None copies nothing.
         info: Of the frames that will come.
         planes: What batches are, and how they become planes.
         output: Codec and file rules.
@@ -54,14 +55,14 @@ class VideoWriter(Generic[T]):
     def __init__(
         self,
         path: str | Path,
-        source_path: str | Path | None,
+        source: str | Path | OtherPackets | None,
         info: VideoInfo,
         planes: Planes[T],
         output: OutputConfig | None = None,
         span: tuple[float | None, float | None] | None = None,
     ) -> None:
         self.path = Path(path)
-        self._source_path = None if source_path is None else Path(source_path)
+        self._source = Path(source) if isinstance(source, str) else source
         self._info = info
         self._output = output or OutputConfig()
         self._planes = planes
@@ -76,7 +77,7 @@ class VideoWriter(Generic[T]):
 
     def __enter__(self) -> Self:
         encoding = self._planes.encoding(self.path, self._info, self._output)
-        sources = () if self._source_path is None else (self._source_path,)
+        sources = (self._source,) if isinstance(self._source, Path) else ()
         self._target = Target(self.path, self._output.overwrite, sources)
         try:
             self._film = FilmFile(
@@ -84,13 +85,13 @@ class VideoWriter(Generic[T]):
                 self._target.temporary,
                 encoding,
                 self._info,
-                self._source_path,
+                self._source,
                 self._span,
             )
         except BaseException:
             self._target.discard()
             raise
-        sink = _Sink(self.path, self._film, encoding, self._planes)
+        sink = FilmSink(self.path, self._film, encoding, self._planes)
         self._thread = EncodeThread(self.path, sink)
         return self
 
@@ -161,22 +162,31 @@ class Order:
             self._last = pts
 
 
-class _Sink(Generic[T]):
-    """Straight from the encoder into the film."""
+class FilmSink(Generic[T]):
+    """Straight from the encoder into the film.
+
+    Args:
+        path: The output, for messages.
+        film: Where packets go.
+        encoding: Of the picture.
+        planes: What batches are, and how they become planes.
+    """
 
     def __init__(self, path: Path, film: FilmFile, encoding: Encoding, planes: Planes[T]) -> None:
         self._path, self._film = path, film
         self._encoding, self._planes = encoding, planes
         self._empty = True
 
-    def encode(self, batch: T, number: int) -> None:
+    def encode(self, batch: T, number: int, /) -> None:
+        """Encode frame `number` of a batch."""
         film, frames = self._film, self._planes.frames(batch)
         laid = self._planes.lay(batch, number, self._encoding)
         packets = film.encoder.encode(laid, frames.pts[number] - film.shift)
         film.write(packets, frames.pts[number] * frames.info.time_base)
         self._empty = False
 
-    def finish(self, early: bool) -> None:
+    def finish(self, early: bool, /) -> None:
+        """Complete the film."""
         if self._empty:
             raise MediaError(f"{self._path}: no frames were written")
         self._film.write(self._film.encoder.flush(), self._film.reached)

@@ -14,8 +14,10 @@ import av.error
 
 from vidcolor.errors import MediaError
 from vidcolor.io.codecs import Encoding
-from vidcolor.io.matroska import TrackNotes, display_size, note_tracks
+from vidcolor.io.matroska import TrackNotes, display_size, note_tracks, with_notes
+from vidcolor.io.other_packets import OtherPackets
 from vidcolor.io.picture import PictureEncoder
+from vidcolor.io.pipe import PipeOut
 from vidcolor.io.source import as_time, file_url, reason
 from vidcolor.io.streams import OtherStreams
 from vidcolor.io.target import Target
@@ -26,6 +28,8 @@ __all__ = ["FilmFile", "open_encoder"]
 _log = logging.getLogger(__name__)
 
 _LONGEST_REORDER_S = 60
+_LIVE = {"flush_packets": "1", "max_interleave_delta": "500000"}
+"""Whoever reads a pipe sees packets soon, and does not wait for a subtitle that never comes."""
 
 
 class FilmFile:
@@ -43,10 +47,10 @@ class FilmFile:
 
     Args:
         path: The output as the user named it, for messages.
-        temporary: The file that is written.
+        target: The file that is written, or the end of a pipe.
         encoding: Of the picture.
         info: Of the frames.
-        source: The film from which the rest is copied; None copies nothing.
+        source: The film from which the rest is copied, or its packets; None copies nothing.
         span: `(start, duration)` in seconds of the part.
 
     Raises:
@@ -56,14 +60,14 @@ class FilmFile:
     def __init__(
         self,
         path: Path,
-        temporary: Path,
+        target: Path | PipeOut,
         encoding: Encoding,
         info: VideoInfo,
-        source: Path | None,
+        source: Path | OtherPackets | None,
         span: tuple[float | None, float | None] = (None, None),
     ) -> None:
         self._encoding, self._info = encoding, info
-        self._path, self._temporary = path, temporary
+        self._path, self._target = path, target
         self._others: OtherStreams | None = None
         self._out: Any = None
         self.shift = 0
@@ -71,7 +75,8 @@ class FilmFile:
         self.damage: MediaError | None = None
         try:
             if source is not None:
-                self._others = OtherStreams(source, encoding.container, *span)
+                passing = not isinstance(target, Path)
+                self._others = OtherStreams(source, encoding.container, *span, passing)
                 self.shift = self._others.span.ticks(info.time_base)
             self._open()
         except BaseException:
@@ -87,21 +92,38 @@ class FilmFile:
             return self.encoder.stream
 
         try:
-            self._out = av.open(
-                file_url(self._temporary),
-                "w",
-                format=self._encoding.container,
-                container_options=options,
-            )
+            self._out = self._container(options)
             if others is None:
                 add_picture()
             else:
                 others.add_to(self._out, add_picture)
-            self._out.start_encoding()
+            self._start()
         except (av.error.FFmpegError, ValueError, OSError) as error:
             if isinstance(error, MediaError):
                 raise
             raise _refused(self._path, self._encoding, self._info, error) from error
+
+    def _container(self, options: dict[str, str]) -> Any:
+        kind, target = self._encoding.container, self._target
+        if isinstance(target, Path):
+            return av.open(file_url(target), "w", format=kind, container_options=options)
+        return av.open(_WriteOnly(target), "w", format=kind, container_options=options | _LIVE)
+
+    def _start(self) -> None:
+        """Write the header; in a pipe nothing can be added to it later."""
+        if isinstance(self._target, Path):
+            self._out.start_encoding()
+            return
+        self._target.hold()
+        self._out.start_encoding()
+        self._target.release(self._noted)
+
+    def _noted(self, header: bytes) -> bytes:
+        notes = self._notes()
+        noted = header if notes is None else with_notes(header, notes)
+        if noted is None:
+            _log.warning("%s: no room in its header for pixel aspect", self._path)
+        return noted or header
 
     def write(self, packets: Iterable[Any], reached: Fraction) -> None:
         """Write packets of the picture, and what of the other streams is due by then.
@@ -127,7 +149,9 @@ class FilmFile:
             self.damage = self._others.damage
         notes = self._notes()
         self._close(quietly=False)
-        if notes is not None and not note_tracks(self._temporary, notes):
+        if notes is None or not isinstance(self._target, Path):
+            return
+        if not note_tracks(self._target, notes):
             _log.warning("%s: no room in its header for pixel aspect or delay of sound", self._path)
 
     def land(self, target: Target, frames: int, keep_partial: bool) -> None:
@@ -186,6 +210,13 @@ class FilmFile:
         trace: TracebackType | None,
     ) -> None:
         self._close(quietly=True)
+
+
+class _WriteOnly:
+    """What FFmpeg sees of a pipe: it cannot seek in it, and does not close it."""
+
+    def __init__(self, pipe: PipeOut) -> None:
+        self.write = pipe.write
 
 
 def open_encoder(path: Path, out: Any, encoding: Encoding, info: VideoInfo) -> PictureEncoder:

@@ -24,6 +24,8 @@ _UNSPECIFIED = 2
 _FULL, _LIMITED = 2, 1
 _HDR = {16: "PQ", 18: "HLG"}
 _SD_LINES = 576
+_MOST_ASPECT = Fraction(32)
+"""Pixels wider or higher than this are a damaged header; shown upright they would fill the memory."""
 
 
 def describe_film(stream: Any, frame: Any, layout: PixelLayout) -> tuple[VideoInfo, str | None]:
@@ -35,19 +37,26 @@ def describe_film(stream: Any, frame: Any, layout: PixelLayout) -> tuple[VideoIn
         layout: Of its pixel format.
 
     Returns:
-        The record, and what is to be said of a color matrix that we do not know.
+        The record, and what is to be said of a color matrix or pixel aspect that is not taken as
+        the film has it.
     """
     color_range = int(frame.color_range) or int(stream.codec_context.color_range)
     full = layout.full_range if color_range not in (_FULL, _LIMITED) else color_range == _FULL
     matrix, unknown = _matrix(frame, layout)
+    said = [unknown] if unknown else []
     rate = stream.average_rate or stream.guessed_rate or stream.base_rate or 25
-    aspect = stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio or 1
+    aspect = Fraction(
+        stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio or 1
+    )
+    if not 1 / _MOST_ASPECT <= aspect <= _MOST_ASPECT:
+        said.append(f"has pixels of aspect {aspect}, which are read as square")
+        aspect = Fraction(1)
     info = VideoInfo(
         frame.height,
         frame.width,
         rate=Fraction(rate) if rate > 0 else Fraction(25),
         time_base=Fraction(stream.time_base),
-        sample_aspect=Fraction(aspect) if aspect > 0 else Fraction(1),
+        sample_aspect=aspect,
         rotation=round(frame.rotation / 90) * 90 % 360,
         color=ColorSpec(
             matrix,
@@ -57,7 +66,7 @@ def describe_film(stream: Any, frame: Any, layout: PixelLayout) -> tuple[VideoIn
             transfer=int(frame.color_trc) or _UNSPECIFIED,
         ),
     )
-    return info, unknown
+    return info, "; ".join(said) or None
 
 
 def _matrix(frame: Any, layout: PixelLayout) -> tuple[Matrix, str | None]:

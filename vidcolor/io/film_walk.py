@@ -239,6 +239,11 @@ class _FromKey:
     container: Any
     key: int
 
+    @property
+    def format(self) -> Any:
+        """FFmpeg's name of the container, and more."""
+        return self.container.format
+
     def demux(self, stream: Any) -> Iterator[Any]:
         packets = self.container.demux(stream)
         return dropwhile(self._is_before, packets)

@@ -19,7 +19,8 @@ import torch
 from vidcolor.errors import MediaError
 from vidcolor.io.color_profile import jpeg_segments, png_chunks
 from vidcolor.io.planes import luma_of_rgb
-from vidcolor.io.source import reason
+from vidcolor.io.picture_header import picture_header
+from vidcolor.io.source import find_file, reason
 from vidcolor.io.target import Target
 from vidcolor.io.tiff import ORIENTATION, alpha_pixels, is_tiff, tag_values
 from vidcolor.records import ColorSpec, FrameBatch, VideoInfo
@@ -57,6 +58,7 @@ _PNG_COLOR_TYPE, _GRAY_ALPHA = 25, 4
 _SRGB = 13
 _NEUTRAL_8 = 6
 _COLOR_SHARE = 0.02
+_MOST_BYTES = 4 << 30
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -139,12 +141,11 @@ def read_bytes(path: Path) -> bytes:
     Raises:
         MediaError: If there is none, or it cannot be read.
     """
-    if path.is_dir():
-        raise MediaError(f"{path}: is a folder, not a picture")
+    size = find_file(path, "picture")
+    if size > _MOST_BYTES:
+        raise MediaError(f"{path}: is {size >> 20} MB large; at most {_MOST_BYTES >> 20} are read")
     try:
         return path.read_bytes()
-    except FileNotFoundError as error:
-        raise MediaError(f"{path}: no such file") from error
     except OSError as error:
         raise MediaError(f"{path}: cannot be read ({reason(error)})") from error
 
@@ -313,6 +314,8 @@ def stored_pixels(path: Path, data: bytes) -> Array:
     """
     if not data:
         raise MediaError(f"{path}: is empty")
+    if not picture_header(path, data).is_one:
+        _log.warning("%s: holds several pictures; the first is taken", path)
     if not _is_whole(data):
         raise MediaError(f"{path}: is cut off")
     if is_tiff(data):
@@ -346,12 +349,10 @@ def _is_gray_with_alpha(data: bytes) -> bool:
 
 
 def _is_whole(data: bytes) -> bool:
-    """Whether the end of a JPEG or PNG is there; decoders fill in gray without a word."""
+    """Whether the end of a JPEG is there; decoders fill in gray without a word."""
     if data.startswith(b"\xff\xd8"):
         scan = next((at for marker, at, _ in jpeg_segments(data) if marker == 0xDA), None)
         return scan is not None and data.find(b"\xff\xd9", scan) >= 0
-    if data.startswith(b"\x89PNG"):
-        return any(kind == b"IEND" for kind, _ in png_chunks(data))
     return True
 
 

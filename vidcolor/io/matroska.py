@@ -18,7 +18,14 @@ from pathlib import Path
 
 from vidcolor.io.damage import ebml_element
 
-__all__ = ["TrackNotes", "chroma_siting", "display_size", "has_codec_delay", "note_tracks"]
+__all__ = [
+    "TrackNotes",
+    "chroma_siting",
+    "display_size",
+    "has_codec_delay",
+    "note_tracks",
+    "with_notes",
+]
 
 _SEGMENT, _TRACKS, _ENTRY, _VIDEO, _CLUSTER = 0x18538067, 0x1654AE6B, 0xAE, 0xE0, 0x1F43B675
 _CRC, _VOID, _NUMBER, _DELAY, _DEFAULT_DURATION = 0xBF, 0xEC, 0xD7, 0x56AA, 0x23E383
@@ -95,20 +102,29 @@ def note_tracks(path: Path, notes: TrackNotes) -> bool:
         OSError: If the disk fails.
     """
     with path.open("r+b") as file:
-        head = file.read(_HEADER_BYTES)
-        place = _find_tracks(head)
-        if place is None:
+        noted = with_notes(file.read(_HEADER_BYTES), notes)
+        if noted is None:
             return False
-        first, content, end = place
-        room = end - content
-        tracks = _rewritten(head[content:end], notes, room, keep_duration=True)
-        if tracks is None:
-            tracks = _rewritten(head[content:end], notes, room, keep_duration=False)
-        if tracks is None:
-            return False
-        file.seek(first)
-        file.write(head[first:content] + tracks)
+        file.seek(0)
+        file.write(noted)
     return True
+
+
+def with_notes(head: bytes, notes: TrackNotes) -> bytes | None:
+    """The beginning of a file with the notes, as long as it was.
+
+    Returns:
+        None if there is no room, or `head` does not hold all tracks.
+    """
+    place = _find_tracks(head)
+    if place is None:
+        return None
+    _, content, end = place
+    room = end - content
+    tracks = _rewritten(head[content:end], notes, room, keep_duration=True)
+    if tracks is None:
+        tracks = _rewritten(head[content:end], notes, room, keep_duration=False)
+    return None if tracks is None else head[:content] + tracks + head[end:]
 
 
 def _find_tracks(data: bytes) -> tuple[int, int, int] | None:

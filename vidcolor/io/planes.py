@@ -38,6 +38,7 @@ BT709 = np.array([[0.2126, 0.7152, 0.0722]], np.float32)
 _HIGH_BITS = re.compile(r"^p[0-4]1[0-6]")  # p010 and kin keep the value in the upper bits
 _PLANAR_RGB = re.compile(r"^gbra?p(|9|10|12|14|16)(le|be)?$")
 _RED_FIRST = ("nv21", "nv42")  # semi-planar with Cr before Cb
+_ROWS = 512
 _NEUTRAL_8 = 6
 """Distance from neutral, in 8-bit codes, up to which chroma is noise."""
 
@@ -176,9 +177,12 @@ def luma_of_rgb(rgb: Array, bits: int) -> Array:
     Returns:
         (H, W) uint8, int16 (9 to 15 bit) or int32 (16 bit).
     """
-    exact = np.ascontiguousarray(rgb, np.float32)  # one order in memory, one way of summing
-    luma = np.rint(cv2.transform(exact, BT709)).reshape(rgb.shape[:2])
-    return luma.astype(code_type(bits))
+    luma = np.empty(rgb.shape[:2], code_type(bits))
+    for top in range(0, len(rgb), _ROWS):  # large pictures would need twelve bytes a pixel more
+        rows = slice(top, top + _ROWS)
+        exact = np.ascontiguousarray(rgb[rows], np.float32)  # one order, one way of summing
+        luma[rows] = np.rint(cv2.transform(exact, BT709)).reshape(exact.shape[:2])
+    return luma
 
 
 def code_type(bits: int) -> type[np.integer[Any]]:

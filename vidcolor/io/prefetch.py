@@ -27,7 +27,8 @@ def prefetch(items: Iterable[T], depth: int) -> Iterator[T]:
     in the thread that ran it.
 
     Args:
-        items: What to fetch; touched by the thread only.
+        items: What to fetch; touched by the thread only, but for `cancel`: where they may wait
+            without end, that is called when the consumer stops early.
         depth: Items that may wait, at least 1 (one more is in the making).
 
     Yields:
@@ -73,14 +74,19 @@ def _prefetch(items: Iterable[T], depth: int) -> Iterator[T]:
 
     thread = threading.Thread(target=produce, name="vidcolor-prefetch", daemon=True)
     thread.start()
+    ended = False
     try:
         while True:
             item = waiting.get()
             if isinstance(item, _End):
+                ended = True
                 if item.error is not None:
                     raise item.error
                 return
             yield item
     finally:
         stop.set()
+        cancel = getattr(items, "cancel", None)
+        if cancel is not None and not ended:
+            cancel()
         thread.join()

@@ -6,9 +6,10 @@ not take every codec. So a segment is what it says, and carries the proof that i
     "vidcolor segment 1\n"
     packets: pts (int64), key frame (uint8), size (uint32), bytes; little-endian, in decoding order
     card: what the segment is, JSON
-    size of the card (uint32), CRC-32 of everything before it (uint32), "complete"
+    size of the card, CRC-32 of it, CRC-32 of all before these numbers (uint32 each), "finished"
 
-A file that breaks off anywhere has no end mark, and one that was changed has another sum.
+A file that breaks off anywhere has no end mark, and one that was changed has another sum. The card
+has a sum of its own, for it is believed before the packets are read.
 """
 
 from __future__ import annotations
@@ -28,9 +29,9 @@ from vidcolor.errors import MediaError
 __all__ = ["Segment", "SegmentFile", "begins_as_segment", "read_packets", "read_segment"]
 
 _BEGIN = b"vidcolor segment 1\n"
-_END = b"complete"
+_END = b"finished"
 _PACKET = struct.Struct("<qBI")
-_TAIL = struct.Struct("<II8s")
+_TAIL = struct.Struct("<III8s")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +75,6 @@ class SegmentFile:
     def __init__(self, path: Path) -> None:
         self._file = path.open("wb")
         self._sum = 0
-        self._times: list[int] = []
         try:
             self._put(_BEGIN)
         except BaseException:
@@ -85,18 +85,12 @@ class SegmentFile:
         """Add a packet."""
         self._put(_PACKET.pack(pts, key_frame, len(data)))
         self._put(data)
-        self._times.append(pts)
-
-    @property
-    def times(self) -> list[int]:
-        """pts of all packets so far, in the order of decoding."""
-        return self._times
 
     def finish(self, card: Segment) -> None:
         """Add the card and close; only now the file is a segment."""
         text = json.dumps(asdict(card), sort_keys=True).encode()
         self._put(text)
-        self._file.write(_TAIL.pack(len(text), self._sum, _END))
+        self._file.write(_TAIL.pack(len(text), zlib.crc32(text), self._sum, _END))
         self._file.close()
 
     def close(self) -> None:
@@ -156,7 +150,7 @@ def read_packets(path: Path) -> Iterator[tuple[int, bool, bytes]]:
                 at += len(head) + size
                 yield pts, bool(key_frame), data
             text = file.read(os.fstat(file.fileno()).st_size - at - _TAIL.size)
-            _, wanted, _ = _TAIL.unpack(file.read(_TAIL.size))
+            _, _, wanted, _ = _TAIL.unpack(file.read(_TAIL.size))
             if zlib.crc32(text, total) != wanted:
                 raise damaged
     except (OSError, struct.error) as error:
@@ -171,13 +165,16 @@ def _card(file: BinaryIO) -> tuple[Segment | None, int]:
     if file.read(len(_BEGIN)) != _BEGIN or size < len(_BEGIN) + _TAIL.size:
         return None, 0
     file.seek(size - _TAIL.size)
-    length, _, mark = _TAIL.unpack(file.read(_TAIL.size))
+    length, wanted, _, mark = _TAIL.unpack(file.read(_TAIL.size))
     end = size - _TAIL.size - length
     if mark != _END or end < len(_BEGIN):
         return None, 0
     file.seek(end)
+    text = file.read(length)
+    if zlib.crc32(text) != wanted:
+        return None, 0
     try:
-        data = json.loads(file.read(length))
+        data = json.loads(text)
         if set(data) != {part.name for part in fields(Segment)}:
             return None, 0
         return Segment(**data), end

@@ -3,19 +3,59 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Sequence
 
-__all__ = ["DecodeTimes", "reorder_depth"]
+__all__ = ["DecodeTimes", "Passage"]
 
 
-def reorder_depth(times: Sequence[int]) -> int:
-    """Frames by which decoding runs ahead of showing.
+class Passage:
+    """What goes into an encoder must come out; keeps in mind only what is in it now.
 
-    Args:
-        times: pts of packets in the order of decoding, all different.
+    Attributes:
+        frames: That went in.
+        first: pts of the first of them.
+        last: pts of the last of them.
+        reorder: Frames by which decoding runs ahead of showing.
     """
-    places = {pts: place for place, pts in enumerate(sorted(times))}
-    return max((number - places[pts] for number, pts in enumerate(times)), default=0)
+
+    def __init__(self) -> None:
+        self.frames = self._packets = self.reorder = 0
+        self.first = self.last = 0
+        self._inside: dict[int, int] = {}  # number of each frame, by pts
+        self._in_order = False
+
+    def frame(self, pts: int) -> None:
+        """A frame goes in; pts rise."""
+        if self.frames == 0:
+            self.first = pts
+        self._inside[pts] = self.frames
+        self.last = pts
+        self.frames += 1
+
+    def packet(self, pts: int, key_frame: bool) -> None:
+        """A packet comes out."""
+        number = self._inside.pop(pts, None)
+        if self._packets == 0:
+            self._in_order = key_frame and number == 0
+        if number is None:
+            self._in_order = False
+        else:
+            self.reorder = max(self.reorder, self._packets - number)
+        self._packets += 1
+
+    def check(self, name: str) -> None:
+        """All that went in must have come out, once, a key frame first.
+
+        Args:
+            name: Of the encoder.
+
+        Raises:
+            RuntimeError: If not.
+        """
+        if not self._in_order or self._inside:
+            raise RuntimeError(
+                f"{name} gave {self._packets} packets for {self.frames} frames, or did not begin "
+                "with a key frame"
+            )
 
 
 class DecodeTimes:

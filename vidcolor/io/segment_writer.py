@@ -14,7 +14,7 @@ from vidcolor.errors import MediaError
 from vidcolor.io.encode import Order
 from vidcolor.io.encode_thread import EncodeThread
 from vidcolor.io.segment_file import Segment, SegmentFile
-from vidcolor.io.segment_order import reorder_depth
+from vidcolor.io.segment_order import Passage
 from vidcolor.io.segments import SegmentStore
 from vidcolor.records import Colored
 
@@ -160,10 +160,9 @@ class _OpenSegment:
 
     def __init__(self, store: SegmentStore, piece: Piece) -> None:
         self.piece, self._store = piece, store
-        self._times: list[int] = []
+        self._passage = Passage()
         self._luma = 0
         self._last_shot = piece.shot
-        self._first_is_key = False
         self._target = store.target(piece.key)
         self._file: SegmentFile | None = None
         self._out: Any = None
@@ -176,33 +175,28 @@ class _OpenSegment:
 
     def encode(self, colored: Colored, number: int) -> None:
         frames = colored.frames
-        if len(self._times) == self.piece.frames:
+        if self._passage.frames == self.piece.frames:
             raise miscounted(self._store.output, self.piece, None)
         self._luma = zlib.crc32(frames.luma[number].numpy().tobytes(), self._luma)
-        self._times.append(frames.pts[number])
+        self._passage.frame(frames.pts[number])
         self._last_shot = frames.shot
         planes = self._store.planes.lay(colored, number, self._store.encoding)
         self._write(self._encoder.encode(planes, frames.pts[number]))
 
     def land(self, following: int | None, broken: bool) -> None:
-        piece, times = self.piece, self._times
-        if piece.frames is not None and len(times) != piece.frames:
-            raise miscounted(self._store.output, piece, len(times))
+        piece, passage = self.piece, self._passage
+        if piece.frames is not None and passage.frames != piece.frames:
+            raise miscounted(self._store.output, piece, passage.frames)
         self._write(self._encoder.flush())
+        passage.check(self._store.encoding.codec.encoder)
         assert self._file is not None
-        decoded = self._file.times
-        if sorted(decoded) != times or decoded[0] != times[0] or not self._first_is_key:
-            raise RuntimeError(
-                f"{self._store.encoding.codec.encoder} gave {len(decoded)} packets for "
-                f"{len(times)} frames, or did not begin with a key frame"
-            )
         self._file.finish(
             Segment(
                 key=piece.key,
-                first=times[0],
-                last=times[-1],
-                frames=len(times),
-                reorder=reorder_depth(decoded),
+                first=passage.first,
+                last=passage.last,
+                frames=passage.frames,
+                reorder=passage.reorder,
                 luma=self._luma,
                 header=self._encoder.header.hex(),
                 encoder=self._store.encoder,
@@ -225,8 +219,7 @@ class _OpenSegment:
     def _write(self, packets: Iterable[Any]) -> None:
         assert self._file is not None
         for packet in packets:
-            if not self._file.times:
-                self._first_is_key = bool(packet.is_keyframe)
+            self._passage.packet(packet.pts, bool(packet.is_keyframe))
             self._file.write(packet.pts, bool(packet.is_keyframe), bytes(packet))
 
 

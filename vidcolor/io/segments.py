@@ -36,7 +36,7 @@ from vidcolor.io.picture import PictureEncoder
 from vidcolor.io.segment_file import Segment, begins_as_segment, read_packets, read_segment
 from vidcolor.io.segment_order import DecodeTimes
 from vidcolor.io.source import reason
-from vidcolor.io.target import Target, flush
+from vidcolor.io.target import Target, fitted, flush, remove_left_behind
 from vidcolor.records import VideoInfo
 
 __all__ = ["DamagedSegment", "SegmentStore", "parts_folder"]
@@ -55,7 +55,7 @@ class DamagedSegment(MediaError):
 
 def parts_folder(output: Path) -> Path:
     """Where the segments of an output lie, if nobody says otherwise: beside it."""
-    return output.with_name(f"{output.name}.parts")
+    return output.with_name(fitted(output.name, ".parts"))
 
 
 class SegmentStore:
@@ -171,6 +171,7 @@ class SegmentStore:
         """
         try:
             with only_one(self._made() / _LOCK, f"{self.output}: another vidcolor is making it"):
+                remove_left_behind(self.output)
                 yield
         finally:
             with contextlib.suppress(OSError):

@@ -8,6 +8,7 @@ that hold nothing but pictures are fine.
 from __future__ import annotations
 
 import json
+import lzma
 import tarfile
 import zlib
 from array import array
@@ -20,12 +21,14 @@ import numpy as np
 import numpy.typing as npt
 
 from vidcolor.errors import MediaError
+from vidcolor.given import one_line, open_file
 
 __all__ = ["Notes", "Pictures"]
 
 _SUFFIXES = (".jpg", ".jpeg", ".png")
 _NOTES_SUFFIX = ".json"
 _LATER = ".next"
+_MOST_MEMBER_BYTES = 1 << 28
 _NOWHERE = (-1, 0, 0)
 
 Floats = npt.NDArray[np.float32]
@@ -78,7 +81,10 @@ def _floats(row: dict[str, Any], key: str, columns: tuple[int, ...]) -> Floats:
 
 def _parse_notes(data: bytes) -> Notes:
     """Notes of the JSON text `data`; ValueError says what is wrong with it."""
-    row = json.loads(data.decode())
+    try:
+        row = json.loads(data.decode())
+    except RecursionError:
+        raise ValueError("nested too deep") from None
     if not isinstance(row, dict):
         raise ValueError("is not an object")
     boxes = scores = None
@@ -135,7 +141,10 @@ class Pictures:
         self._laters = array("q")
         for pattern in patterns:
             base = Path(pattern).expanduser()
-            shards = sorted(Path(base.anchor or ".").glob(str(base.relative_to(base.anchor))))
+            try:
+                shards = sorted(Path(base.anchor or ".").glob(str(base.relative_to(base.anchor))))
+            except (ValueError, NotImplementedError, OSError) as error:
+                raise MediaError(f"{pattern}: is no pattern of files ({error})") from None
             if not shards:
                 raise MediaError(f"{pattern}: no such shard; give tar files with pictures")
             for shard in shards:
@@ -150,16 +159,20 @@ class Pictures:
         texts: dict[str, tuple[str, bytes]] = {}
         number = len(self._shards)
         try:
-            with tarfile.open(shard) as archive:
+            with open_file(shard) as file, tarfile.open(fileobj=file) as archive:
                 for member in archive:
                     path = PurePosixPath(member.name)
                     suffix = path.suffix.lower()
                     if suffix not in (*_SUFFIXES, _NOTES_SUFFIX) or path.name.startswith("."):
                         continue
-                    file = archive.extractfile(member)
-                    if file is None:
+                    if member.size > _MOST_MEMBER_BYTES or member.sparse is not None:
+                        raise tarfile.ReadError(f"{member.name} claims to be too large")
+                    content = archive.extractfile(member)
+                    if content is None:
                         continue
-                    data = file.read()
+                    data = content.read()
+                    if len(data) < member.size:
+                        raise tarfile.ReadError(f"it ends within {member.name}")
                     stem = member.name[: -len(suffix)]
                     place = (number, len(blob), len(data))
                     if suffix == _NOTES_SUFFIX:
@@ -171,8 +184,12 @@ class Pictures:
                     else:
                         pictures.append((member.name, stem, place))
                 _check_end(archive)
-        except (OSError, EOFError, zlib.error, tarfile.TarError) as error:
-            raise MediaError(f"{shard}: not a readable tar file: {error}") from None
+        except (
+            OSError, EOFError, zlib.error, lzma.LZMAError, tarfile.TarError, ValueError,
+            LookupError, OverflowError,
+        ) as error:  # fmt: skip
+            why = getattr(error, "strerror", None) or str(error)
+            raise MediaError(f"{shard}: not a readable tar file: {one_line(why)}") from None
         for stem in laters.keys() - {stem for _, stem, _ in pictures}:
             raise MediaError(f"{shard}: {stem}{_LATER} has no picture {stem} before it")
         self._shards.append(shard)

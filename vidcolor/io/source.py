@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import os
+import stat
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import av
 import av.error
 
 from vidcolor.errors import MediaError
+from vidcolor.io.demuxer import bound, file_url, open_container
 
-__all__ = ["Span", "as_time", "file_url", "open_source", "reason", "seconds"]
+__all__ = [
+    "Span",
+    "as_time",
+    "file_url",
+    "find_file",
+    "is_cover",
+    "open_source",
+    "picture_of",
+    "reason",
+    "seconds",
+]
 
 _PICTURELESS = ("tty",)  # FFmpeg "plays" any text file as a terminal
-
-
-def file_url(path: Path) -> str:
-    """The path as FFmpeg must be told, whatever colons and per cent signs are in the name."""
-    return f"file:{os.fspath(path)}"
 
 
 def seconds(value: float) -> Fraction:
@@ -76,6 +82,34 @@ class Span:
         return round(self.shift / time_base)
 
 
+def find_file(path: Path, kind: str) -> int:
+    """Look whether there is a file with something in it, before anything waits for its content.
+
+    Args:
+        path: Of the file.
+        kind: What it should be, for messages: "video" or "picture".
+
+    Returns:
+        Its size in bytes.
+
+    Raises:
+        MediaError: If there is none, or it is a folder, a pipe, a device, or empty.
+    """
+    try:
+        found = path.stat()
+    except (FileNotFoundError, NotADirectoryError, ValueError) as error:
+        raise MediaError(f"{path}: no such file") from error
+    except OSError as error:
+        raise MediaError(f"{path}: cannot be read ({reason(error)})") from error
+    if stat.S_ISDIR(found.st_mode):
+        raise MediaError(f"{path}: is a folder, not a {kind}")
+    if not stat.S_ISREG(found.st_mode):
+        raise MediaError(f"{path}: is a pipe or a device, not a file; a {kind} must be a file")
+    if not found.st_size:
+        raise MediaError(f"{path}: is empty")
+    return found.st_size
+
+
 def open_source(path: Path) -> tuple[Any, Any]:
     """Open a film.
 
@@ -88,22 +122,33 @@ def open_source(path: Path) -> tuple[Any, Any]:
     Raises:
         MediaError: If there is no such file, it is empty, no film, or has no moving picture.
     """
-    if not path.exists():
-        raise MediaError(f"{path}: no such file")
-    if path.is_dir():
-        raise MediaError(f"{path}: is a folder, not a video")
+    find_file(path, "video")
     try:
-        if path.is_file() and path.stat().st_size == 0:
-            raise MediaError(f"{path}: is empty")
-        container = av.open(file_url(path))
+        container = open_container(file_url(path))
     except PermissionError as error:
         raise MediaError(f"{path}: cannot be read ({reason(error)})") from error
+    except av.error.ArgumentError as error:
+        raise MediaError(
+            f"{path}: is a list of other files, or damaged, or its name is taken for a list; give "
+            "the film itself, under a name without %"
+        ) from error
     except (av.error.FFmpegError, OSError, ValueError) as error:
-        if isinstance(error, MediaError):
-            raise
         raise MediaError(
             f"{path}: is no video that FFmpeg can read, or its end is missing ({reason(error)})"
         ) from error
+    return container, picture_of(path, container)
+
+
+def picture_of(path: Path, container: Any) -> Any:
+    """The picture stream of an open film: the largest, never cover art.
+
+    Args:
+        path: Of the film, for messages.
+        container: Closed if there is none.
+
+    Raises:
+        MediaError: If it has no moving picture, or one that is too large.
+    """
     try:
         stream = None
         if container.format.name not in _PICTURELESS:
@@ -116,10 +161,11 @@ def open_source(path: Path) -> tuple[Any, Any]:
             kinds = sorted({s.type for s in container.streams if not is_cover(s)})
             found = " and ".join(kinds) if kinds else "nothing"
             raise MediaError(f"{path}: has no moving picture, only {found}")
+        bound(path, stream)
     except BaseException:
         container.close()
         raise
-    return container, stream
+    return stream
 
 
 def _importance(stream: Any) -> tuple[int, bool, int]:

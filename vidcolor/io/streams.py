@@ -11,11 +11,11 @@ from typing import Any
 
 import av
 import av.error
-from av.stream import Discard
 
 from vidcolor.errors import MediaError
 from vidcolor.io.matroska import has_codec_delay
-from vidcolor.io.source import Span, is_cover, open_source, reason
+from vidcolor.io.other_packets import OtherPackets, PacketsOfFile
+from vidcolor.io.source import Span, is_cover, reason
 
 __all__ = ["OtherStreams"]
 
@@ -32,7 +32,8 @@ _MP4_STREAM_KEYS = {"language", "title", "handler_name", "vendor_id", "creation_
 _NO_TEXT = b"\0\0"
 """Between two texts MP4 has empty ones, which its muxer makes itself."""
 _PICTURES = {"mjpeg": "image/jpeg", "png": "image/png", "gif": "image/gif", "bmp": "image/bmp"}
-_OVERLAP_S = 30
+_ANY_KEYS = ("matroska", "nut")
+"""Containers that keep metadata of any name."""
 
 
 class OtherStreams:
@@ -45,22 +46,30 @@ class OtherStreams:
         damage: Set where packets end because the file is damaged; those before it are copied.
 
     Args:
-        path: The source, opened a second time.
+        source: A file, which is opened a second time, or the packets of a film that is open.
         container: FFmpeg's name of the output's container.
         start: Seconds from the first frame at which the wanted part begins, or None.
         duration: Its length in seconds, or None.
+        passing: The output cannot be changed once it is written.
 
     Raises:
         MediaError: If the source cannot be opened.
     """
 
     def __init__(
-        self, path: Path, container: str, start: float | None, duration: float | None
+        self,
+        source: Path | OtherPackets,
+        container: str,
+        start: float | None,
+        duration: float | None,
+        passing: bool = False,
     ) -> None:
-        self._path = path
+        self._from = PacketsOfFile(source) if isinstance(source, Path) else source
+        self._path = self._from.path
         self._kind = container
-        self._source, self._picture = open_source(path)
-        self._picture.discard = Discard.all
+        self._passing = passing
+        self._better = "use --format matroska" if passing else "use .mkv"
+        self._source, self._picture = self._from.container, self._from.picture
         self.span = Span.of(self._picture, start, duration)
         self.damage: MediaError | None = None
         self._copies: dict[int, Any] = {}
@@ -68,13 +77,13 @@ class OtherStreams:
         self._early: dict[int, Fraction] = {}  # seconds before zero at which sound begins
         self._may_be_early: set[int] = set()
         self._guessed: dict[int, int] = {}  # last dts made up
-        self._packets: Iterator[tuple[Fraction, Any]] = iter(())
+        self._packets: Iterator[tuple[Fraction, Any] | None] = iter(())
         self._next: tuple[Fraction, Any] | None = None
 
     @property
     def container_options(self) -> dict[str, str]:
         """Options for the output container, so that it keeps metadata of any name."""
-        if self._kind == "matroska":
+        if self._kind in _ANY_KEYS:
             return {}
         custom = sorted({key.lower() for key in self._film_metadata()} - _MP4_FILM_KEYS)
         if not custom:
@@ -115,6 +124,8 @@ class OtherStreams:
 
     def write_until(self, out: Any, time: Fraction | None) -> None:
         """Write all packets up to a time of the source's clock; None writes all that are left."""
+        if time is None:
+            self._from.read_on(self.span.end)
         while True:
             if self._next is None:
                 self._next = next(self._packets, None)
@@ -133,8 +144,8 @@ class OtherStreams:
         return {self._copies[index].index: delay for index, delay in self._early.items()}
 
     def close(self) -> None:
-        """Close the source."""
-        self._source.close()
+        """Let go of the source."""
+        self._from.close()
 
     # -- streams ---------------------------------------------------------------------------------
 
@@ -147,11 +158,12 @@ class OtherStreams:
             self._attach_cover(out, stream)
             return
         if stream.type == "attachment" and self._kind != "matroska":
-            self._leave_out(stream, f"{self._kind} holds no attachments; use .mkv")
+            self._leave_out(stream, f"{self._kind} holds no attachments; {self._better}")
             return
         problem = self._misfit(stream)
         if problem is not None:
-            self._leave_out(stream, f"{problem}; use .mkv" if self._kind != "matroska" else problem)
+            better = f"; {self._better}" if self._kind != "matroska" else ""
+            self._leave_out(stream, problem + better)
             return
         copy = out.add_stream_from_template(stream, opaque=True)
         self._describe(copy, stream, encoded=False)
@@ -160,6 +172,8 @@ class OtherStreams:
 
     def _misfit(self, stream: Any) -> str | None:
         """Why the container refuses a stream; asked of the container itself, in memory."""
+        if self._kind == "nut" and stream.type == "video":
+            return "nut holds no second picture or cover"  # and no time before zero, as those need
         memory = io.BytesIO()
         try:
             with av.open(memory, "w", format=self._kind) as trial:
@@ -171,6 +185,8 @@ class OtherStreams:
         matroska_sound = self._kind == "matroska" and stream.type == "audio"
         if matroska_sound and not has_codec_delay(memory.getvalue()):  # else the muxer notes it
             self._may_be_early.add(stream.index)
+        if self._kind == "nut" and stream.type == "audio":
+            self._may_be_early.add(stream.index)
         return None
 
     def _describe(self, copy: Any, stream: Any, encoded: bool) -> None:
@@ -181,7 +197,7 @@ class OtherStreams:
             if low in _WRITTEN_ANEW or (encoded and low.startswith(_STATISTICS)):
                 continue
             kept["title" if low == "name" else key] = value  # MP4 reads titles back as "name"
-        if self._kind != "matroska":
+        if self._kind not in _ANY_KEYS:
             lost = sorted(
                 key
                 for key in kept
@@ -203,12 +219,7 @@ class OtherStreams:
     def _attach_cover(self, out: Any, stream: Any) -> None:
         """A cover in Matroska is an attachment, and read back as a cover."""
         codec = stream.codec_context.name
-        with av.open(self._source.name) as again:
-            data = b""
-            for packet in again.demux(again.streams[stream.index]):
-                if packet.size:
-                    data = bytes(packet)
-                    break
+        data = self._from.cover(stream)
         ending = {"mjpeg": "jpg"}.get(codec, codec)
         name = stream.metadata.get("filename", f"cover.{ending}")
         mime = stream.metadata.get("mimetype", _PICTURES.get(codec, "application/octet-stream"))
@@ -253,27 +264,25 @@ class OtherStreams:
 
     # -- packets ---------------------------------------------------------------------------------
 
-    def _wanted(self) -> Iterator[tuple[Fraction, Any]]:
-        """Packets of the part, with the time at which they are due."""
+    def _wanted(self) -> Iterator[tuple[Fraction, Any] | None]:
+        """Packets of the part, with the time at which they are due; None: not there yet."""
         streams = [self._source.streams[index] for index in self._copies]
-        if not streams:
-            return
-        if self.span.first is not None and self.span.first > _OVERLAP_S:
-            self._source.seek(int((self.span.first - _OVERLAP_S) * 1_000_000))
-        packets = self._source.demux(streams)
+        packets = self._from.packets(streams, self.span.first)
         ended: set[int] = set()
         while len(ended) < len(streams):
             try:
-                packet = next(packets, None)
+                packet = next(packets)
                 due = None if packet is None else self._cut(packet, ended)
+            except StopIteration:
+                return
             except (av.error.FFmpegError, ValueError, OSError) as error:
                 self.damage = MediaError(
                     f"{self._path}: its sound or subtitles are damaged ({reason(error)})"
                 )
                 return
             if packet is None:
-                return
-            if due is not None:
+                yield None
+            elif due is not None:
                 yield due, packet
 
     def _cut(self, packet: Any, ended: set[int]) -> Fraction | None:
@@ -310,9 +319,13 @@ class OtherStreams:
                 return None
             self._running.add(stream.index)
         begins_early = stream.index in self._may_be_early and shown < shift * unit
-        self._may_be_early.discard(stream.index)
-        if begins_early:
+        if begins_early and self._passing:  # the header is on its way and can say nothing of it
+            if shown + (packet.duration or 0) * unit <= shift * unit:
+                return None
+            packet.pts = packet.dts = shift
+        elif begins_early:
             self._early[stream.index] = shift * unit - shown
+        self._may_be_early.discard(stream.index)
         shift -= round(self._early.get(stream.index, 0) / unit)
         if packet.pts is not None:
             packet.pts -= shift

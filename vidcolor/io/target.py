@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import hashlib
 import os
+import re
 import secrets
 import shutil
 from collections.abc import Callable, Iterable
@@ -12,8 +14,9 @@ from pathlib import Path
 from vidcolor.errors import MediaError
 from vidcolor.io.source import reason
 
-__all__ = ["Target", "TargetFolder", "flush", "must_not_be"]
+__all__ = ["Target", "TargetFolder", "fitted", "flush", "must_not_be", "remove_left_behind"]
 
+_LONGEST_NAME = 255  # bytes
 _NO_LINKS = {errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK, errno.EACCES, errno.EXDEV}
 
 
@@ -53,9 +56,9 @@ class Target:
         folder, suffix = self.path.parent, self.path.suffix
         if not folder.is_dir():
             raise MediaError(f"{self._named}: there is no folder {folder}")
-        stem = self.path.stem[:100]
         for _ in range(100):
-            temporary = folder / f".{stem}.partial-{secrets.token_hex(4)}{suffix}"
+            tail = f".partial-{secrets.token_hex(4)}{suffix}"
+            temporary = folder / fitted(f".{self.path.stem}", tail)
             try:
                 handle = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666)
             except FileExistsError:
@@ -89,7 +92,9 @@ class Target:
         """Give the temporary file the name `STEM.partial.EXT`, or the next that is free."""
         for number in range(1, 1000):
             tail = "" if number == 1 else f"-{number}"
-            name = self.path.with_name(f"{self.path.stem}.partial{tail}{self.path.suffix}")
+            name = self.path.with_name(
+                fitted(self.path.stem, f".partial{tail}{self.path.suffix}")
+            )
             try:
                 _rename_to_free_name(self.temporary, name)
             except FileExistsError:
@@ -163,8 +168,43 @@ class TargetFolder:
         shutil.rmtree(self.temporary, ignore_errors=True)
 
     def _beside(self, word: str) -> Path:
-        name = f".{self.path.name[:100]}.{word}-{secrets.token_hex(4)}"
-        return self.path.with_name(name)
+        tail = f".{word}-{secrets.token_hex(4)}"
+        return self.path.with_name(fitted(f".{self.path.name}", tail))
+
+
+def fitted(name: str, tail: str) -> str:
+    """A name with something behind it, shortened where file systems would refuse it.
+
+    Args:
+        name: What it begins with; of a long one the beginning stays, and a hash of all of it.
+        tail: What it ends with.
+    """
+    room = _LONGEST_NAME - len(tail.encode("utf-8", "surrogateescape"))
+    whole = name.encode("utf-8", "surrogateescape")
+    if len(whole) <= room:
+        return name + tail
+    mark = hashlib.sha256(whole).hexdigest()[:8]
+    begin = whole[: max(0, room - len(mark) - 1)].decode("utf-8", "ignore")
+    return f"{begin}~{mark}{tail}"
+
+
+def remove_left_behind(path: Path) -> None:
+    """Remove what stood in for a file when a process was killed.
+
+    Only for whoever knows that no other process writes this file now.
+
+    Args:
+        path: The file, as the user named it.
+    """
+    real = Path(os.path.realpath(path))
+    if not real.parent.is_dir():
+        return
+    tail = f".partial-{'0' * 8}{real.suffix}"
+    begin = re.escape(fitted(f".{real.stem}", tail).removesuffix(tail))
+    name = re.compile(rf"{begin}\.partial-[0-9a-f]{{8}}{re.escape(real.suffix)}", re.DOTALL)
+    for other in real.parent.iterdir():
+        if name.fullmatch(other.name) and other.is_file() and not other.is_symlink():
+            other.unlink(missing_ok=True)
 
 
 def flush(path: Path) -> None:

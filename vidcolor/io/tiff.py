@@ -22,7 +22,15 @@ from vidcolor.errors import MediaError
 from vidcolor.io.planes import plane_view
 from vidcolor.io.source import reason
 
-__all__ = ["ORIENTATION", "PROFILE", "alpha_pixels", "is_tiff", "tag_values", "with_tag"]
+__all__ = [
+    "ORIENTATION",
+    "PROFILE",
+    "alpha_pixels",
+    "directory",
+    "is_tiff",
+    "tag_values",
+    "with_tag",
+]
 
 Array = npt.NDArray[Any]
 
@@ -32,6 +40,7 @@ _ASSOCIATED, _APART, _UNDEFINED = 1, 2, 7
 _SIZES = {1: ("B", 1), 2: ("s", 1), 3: ("H", 2), 4: ("I", 4), _UNDEFINED: ("s", 1)}
 _ORDERS = {b"II*\0": "<", b"MM\0*": ">"}
 _ENTRY = 12
+_MOST_VALUES = 1 << 16  # of a tag that is not bytes
 
 
 def is_tiff(data: bytes) -> bool:
@@ -54,6 +63,8 @@ def tag_values(data: bytes, tag: int) -> tuple[Any, ...]:
             if found != tag or kind not in _SIZES:
                 continue
             letter, size = _SIZES[kind]
+            if letter != "s" and length > _MOST_VALUES:
+                return ()
             place = entry + 8
             if length * size > 4:
                 (place,) = struct.unpack_from(f"{order}I", data, place)
@@ -61,6 +72,38 @@ def tag_values(data: bytes, tag: int) -> tuple[Any, ...]:
     except struct.error:
         pass
     return ()
+
+
+def directory(data: bytes, at: int | None = None) -> tuple[dict[int, int], int]:
+    """Tags of a directory of a TIFF or BigTIFF that hold one number.
+
+    Args:
+        data: The file.
+        at: Where the directory lies; None is the first one.
+
+    Returns:
+        Values by tag, and where the next directory lies, 0 if there is none.
+
+    Raises:
+        struct.error: If it is cut off.
+    """
+    order = "<" if data[:2] == b"II" else ">"
+    big = 43 in data[2:4]
+    place, number, entry = ("Q", "Q", 20) if big else ("I", "H", _ENTRY)
+    if at is None:
+        (at,) = struct.unpack_from(order + place, data, 8 if big else 4)
+    (count,) = struct.unpack_from(order + number, data, at)
+    at += struct.calcsize(order + number)
+    if at + count * entry > len(data):
+        raise struct.error("the directory is cut off")
+    found = {}
+    for start in range(at, at + count * entry, entry):
+        tag, kind, length = struct.unpack_from(f"{order}HH{place}", data, start)
+        if length == 1 and kind in (3, 4):
+            letter, _ = _SIZES[kind]
+            (found[tag],) = struct.unpack_from(order + letter, data, start + (12 if big else 8))
+    (following,) = struct.unpack_from(order + place, data, at + count * entry)
+    return found, following
 
 
 def alpha_pixels(path: Path, data: bytes) -> Array | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import datetime
 import email.utils
+import errno
 import hashlib
 import http
 import http.client
@@ -21,6 +22,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from vidcolor.errors import WeightsError
+from vidcolor.models.addresses import Refused, opener, shown, unfit
 
 if sys.platform == "win32":
     import msvcrt
@@ -44,7 +46,8 @@ _FRUITLESS = 3  # attempts in a row that bring not a byte
 _PAUSES_S = (1.0, 4.0)  # before a server that is busy is asked again
 _LONGEST_PAUSE_S = 60.0  # that a server may ask for
 _POLL_S = 0.2  # between looks at whether another program is done
-_SCHEMES = ("http", "https", "file")
+_MOST_BYTES = 16 << 30  # of a file whose size nobody published
+_NO_LINK = getattr(os, "O_NOFOLLOW", 0)
 _ELSEWHERE = "VIDCOLOR_CACHE names another folder"
 
 
@@ -83,7 +86,7 @@ def alone(lock: Path) -> Iterator[None]:
 def _hold(lock: Path) -> IO[bytes]:
     told = False
     while True:
-        file = lock.open("ab")
+        file = _open(lock, "ab")
         try:
             while not _try_lock(file):
                 if not told:
@@ -97,6 +100,20 @@ def _hold(lock: Path) -> IO[bytes]:
             file.close()
             raise
         file.close()
+
+
+def _open(path: Path, mode: str) -> IO[bytes]:
+    """Open a file for writing; a link that somebody laid there is not followed."""
+
+    def place(name: str, flags: int) -> int:
+        return os.open(name, flags | _NO_LINK, 0o666)
+
+    try:
+        return open(path, mode, opener=place)
+    except OSError as error:
+        if error.errno == errno.ELOOP:
+            error.strerror = "it is a link, which is not followed; remove it"
+        raise
 
 
 def _try_lock(file: IO[bytes]) -> bool:
@@ -124,41 +141,48 @@ def download(
     size: int | None = None,
     check: Callable[[Path], None] | None = None,
     progress: Progress | None = None,
+    plain: bool = False,
 ) -> str:
     """Fetch a file.
 
-    Bytes go to `target` with `.part` appended, which a later call continues (HTTP Range), and
-    are renamed once they are right. Proxies are those of the environment (`https_proxy`, ...).
-    A server that is busy is asked again after a while, for as long as it wishes up to a minute.
+    What comes from another machine comes encrypted, from the first address to the last that it is
+    sent on to, unless the user says otherwise by `plain`. Bytes go to `target` with `.part`
+    appended, which a later call continues (HTTP Range), and are renamed once they are right.
+    Proxies are those of the environment (`https_proxy`, ...). A server that is busy is asked again
+    after a while, for as long as it wishes up to a minute.
 
     Args:
-        url: `http`, `https` or `file`.
+        url: `https`, `file`, or `http` to this machine; without a name and password.
         target: Where it is to lie; its folder is made.
         sha256: What its SHA-256 must start with, lower-case hex; None if nobody published it.
-        size: Bytes it must have, if known; no more are taken.
+        size: Bytes it must have, if known; no more are taken. Otherwise there is a limit of 16 GB.
         check: Raises `WeightsError` if the file at the given path is not what it should be.
         progress: Called as bytes arrive.
+        plain: Take `http` from other machines too. Only `sha256` then says whose file it is.
 
     Returns:
         The SHA-256.
 
     Raises:
-        WeightsError: If the server cannot be reached, the transfer breaks off for good, the
-            disk is full, or the bytes are wrong. Nothing is then at `target`.
+        WeightsError: If the address may not be used, the server cannot be reached, the transfer
+            breaks off for good, the disk is full, or the bytes are wrong. Nothing is then at
+            `target`.
     """
-    scheme = urllib.parse.urlsplit(url).scheme
-    if scheme not in _SCHEMES:
-        raise WeightsError(f"cannot fetch {url}: want {', '.join(_SCHEMES)}, not {scheme!r}")
+    fault = unfit(url, plain)
+    if fault:
+        raise WeightsError(f"cannot fetch {shown(url)}: {fault}")
     part = target.with_name(target.name + ".part")
     try:
         part.parent.mkdir(parents=True, exist_ok=True)
         resumed = part.exists() and part.stat().st_size > 0
-        _transfer(url, part, size, progress)
+        _transfer(url, part, size, progress, plain)
         wrong = _fault(part, sha256, size)
         if wrong and resumed:
-            _log.warning("%s: what was left of an earlier download does not fit, once more", url)
+            _log.warning(
+                "%s: what was left of an earlier download does not fit, once more", shown(url)
+            )
             part.unlink()
-            _transfer(url, part, size, progress)
+            _transfer(url, part, size, progress, plain)
             wrong = _fault(part, sha256, size)
         if not wrong and check is not None:
             try:
@@ -167,12 +191,30 @@ def download(
                 wrong = str(error)
         if wrong:
             part.unlink()
-            raise WeightsError(f"{url} is not the file it should be: {wrong}; nothing installed")
+            raise WeightsError(
+                f"{shown(url)} is not the file it should be: {wrong}; nothing installed"
+            )
         digest = file_sha256(part)
+        _flush(part)
         part.replace(target)
+        _flush(target.parent)
     except OSError as error:
         raise _unwritable(part, error) from error
     return digest
+
+
+def _flush(path: Path) -> None:
+    """Bring a file, or the names in a folder, to the disk."""
+    if sys.platform == "win32" and path.is_dir():
+        return  # folders cannot be opened there
+    handle = os.open(path, os.O_RDWR if sys.platform == "win32" else os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):  # folders on some file systems
+            raise
+    finally:
+        os.close(handle)
 
 
 def _fault(part: Path, sha256: str | None, size: int | None) -> str:
@@ -185,10 +227,6 @@ def _fault(part: Path, sha256: str | None, size: int | None) -> str:
         if not digest.startswith(sha256):
             return f"sha256 {digest[: len(sha256)]} instead of {sha256}"
     return ""
-
-
-class _Refused(Exception):
-    """The server will not give the file; trying again does not help."""
 
 
 class _Interrupted(Exception):
@@ -208,19 +246,21 @@ class _Busy(Exception):
         self.wait_s = wait_s
 
 
-def _transfer(url: str, part: Path, size: int | None, progress: Progress | None) -> None:
+def _transfer(
+    url: str, part: Path, size: int | None, progress: Progress | None, plain: bool
+) -> None:
     """Bring `part` to its full length; raises `OSError` for the disk only."""
     fruitless = busy = 0
     while True:
         before = _length(part)
         try:
-            total = _attempt(url, part, before, size, progress)
+            total = _attempt(url, part, before, size, progress, plain)
             after = _length(part)
             if total is None or after >= total or (size is not None and after > size):
                 return
             cause = f"the server stopped at {after} of {total} bytes"
-        except _Refused as error:
-            raise WeightsError(f"cannot fetch {url}: {error}") from None
+        except Refused as error:
+            raise WeightsError(f"cannot fetch {shown(url)}: {error}") from None
         except _Busy as error:
             _pause(url, error, busy)
             busy += 1
@@ -230,23 +270,24 @@ def _transfer(url: str, part: Path, size: int | None, progress: Progress | None)
         fruitless, busy = (0, 0) if after > before else (fruitless + 1, busy)
         if after == 0:
             raise WeightsError(
-                f"cannot fetch {url}: {_whom(url)} does not answer ({cause}); offline?"
+                f"cannot fetch {shown(url)}: {_whom(url)} does not answer ({cause}); offline?"
             )
         if fruitless >= _FRUITLESS:
             raise WeightsError(
-                f"cannot fetch {url}: {cause}; what came is kept, the same command goes on there"
+                f"cannot fetch {shown(url)}: {cause}; what came is kept, the same command goes "
+                f"on there"
             )
 
 
 def _pause(url: str, busy: _Busy, times: int) -> None:
     """Wait as the server asks; stop if that is too long or was of no use."""
-    wait = busy.wait_s
+    wait, name = busy.wait_s, shown(url)
     if wait is not None and wait > _LONGEST_PAUSE_S:
-        raise WeightsError(f"cannot fetch {url}: {busy}; it asks to come back in {wait:.0f} s")
+        raise WeightsError(f"cannot fetch {name}: {busy}; it asks to come back in {wait:.0f} s")
     if times >= len(_PAUSES_S):
-        raise WeightsError(f"cannot fetch {url}: {busy}, asked {times + 1} times; try again later")
+        raise WeightsError(f"cannot fetch {name}: {busy}, asked {times + 1} times; try again later")
     wait = _PAUSES_S[times] if wait is None else wait
-    _log.info("%s: %s, once more in %.0f s", url, busy, wait)
+    _log.info("%s: %s, once more in %.0f s", name, busy, wait)
     time.sleep(wait)
 
 
@@ -266,7 +307,7 @@ def _length(part: Path) -> int:
 
 
 def _attempt(
-    url: str, part: Path, start: int, size: int | None, progress: Progress | None
+    url: str, part: Path, start: int, size: int | None, progress: Progress | None, plain: bool
 ) -> int | None:
     """Append to `part`, or write it anew, what the server gives, and little more than `size`.
 
@@ -279,39 +320,42 @@ def _attempt(
         request.add_header("Range", f"bytes={start}-")
     try:
         # not urlopen(), which keeps the proxies of its first call for good
-        response = urllib.request.build_opener().open(request, timeout=_TIMEOUT_S)
+        response = opener(url, plain).open(request, timeout=_TIMEOUT_S)
     except urllib.error.HTTPError as error:
         if error.code == http.HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE and start:
             # nothing is left to send: `part` is whole, or longer than the file
             if error.headers.get("Content-Range", "").rpartition("/")[2] == str(start):
                 return start
             part.unlink()
-            return _attempt(url, part, 0, size, progress)
+            return _attempt(url, part, 0, size, progress, plain)
         status = " ".join(f"{error.code} {error.reason}".split())  # of redirects, several lines
         if error.code < 500 and error.code not in (408, 429):
-            raise _Refused(status) from None
+            raise Refused(status) from None
         raise _Busy(status, _retry_after(error.headers.get("Retry-After"))) from None
     except (OSError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", None) or error
         if isinstance(reason, ssl.SSLError):
-            raise _Refused(
+            raise Refused(
                 f"no safe connection to {_whom(url)}: {reason} (SSL_CERT_FILE names certificates "
                 f"that this machine trusts)"
             ) from None
-        raise (_Interrupted if remote else _Refused)(str(reason)) from None
+        raise (_Interrupted if remote else Refused)(str(reason)) from None
     with contextlib.closing(response):
         if remote and response.headers.get_content_type() == "text/html":
-            raise _Refused("it is a web page there (a login, or a notice), not the file")
+            raise Refused("it is a web page there (a login, or a notice), not the file")
         length = response.headers.get("Content-Length")
         remaining = int(length) if length and length.isdigit() else None
         continues = getattr(response, "status", None) == http.HTTPStatus.PARTIAL_CONTENT
         if continues:
             first = response.headers.get("Content-Range", "").removeprefix("bytes ")
             if first.partition("-")[0] != str(start):
-                raise _Refused(f"asked for bytes from {start} on, it sent {first!r}")
+                raise Refused(f"asked for bytes from {start} on, it sent {first!r}")
         done = start if continues else 0
         total = None if remaining is None else done + remaining
-        with part.open("ab" if continues else "wb") as file:
+        most = _MOST_BYTES if size is None else size
+        if size is None and total is not None and total > most:
+            raise Refused(f"{total} bytes; no more than {most} are taken")
+        with _open(part, "ab" if continues else "wb") as file:
             if progress is not None:
                 progress(done, total)
             while chunk := _read(response):
@@ -319,8 +363,11 @@ def _attempt(
                 done += len(chunk)
                 if progress is not None:
                     progress(done, total)
-                if size is not None and done > size:
+                if done > most:
                     break
+    if size is None and done > most:
+        part.unlink()
+        raise Refused(f"it does not end; no more than {most} bytes are taken")
     return total
 
 

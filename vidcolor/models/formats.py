@@ -11,15 +11,16 @@ import contextlib
 import io
 import itertools
 import json
+import lzma
 import os
 import pickle
 import re
-import warnings
+import struct
 import zipfile
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any
+from typing import Any, BinaryIO
 
 import safetensors
 import safetensors.torch
@@ -27,8 +28,10 @@ import torch
 from torch import Tensor, nn
 
 from vidcolor.errors import ConfigError, WeightsError
+from vidcolor.given import one_line, shown
 from vidcolor.models import partialconv_files, torch7, torch7_layers
 from vidcolor.models.registry import create_model
+from vidcolor.tensor_file import Bounded, load_saved
 
 __all__ = [
     "Tensors",
@@ -55,6 +58,13 @@ _PARTS = (
     ("instance", "latest_net_G.pth", "instance_model"),
     ("fusion", "latest_net_GF.pth", "fusion_model"),
 )
+_MOST_GROWTH = 20  # that an archive may grow by when unpacked; weights hardly do
+_NAME_SHOWN = 100  # letters of a network's name in an error
+_SLACK = 1 << 28  # elements that a network may have beside those of its file: a gigabyte
+_BAD_ZIP = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, ValueError,
+    NotImplementedError, LookupError, struct.error, OverflowError,
+)  # fmt: skip
 _FOLDER = "coco_finetuned_mask_256_ffs"  # of the files to take, where a zip has several
 _CLASSIFIER = "classifier"  # of Iizuka et al., beside what colors
 _FAMILIES = (  # beginnings of keys, and whose they are
@@ -97,7 +107,9 @@ def read_metadata(path: Path) -> dict[str, str]:
         with safetensors.safe_open(path, framework="pt") as file:
             return dict(file.metadata() or {})
     except safetensors.SafetensorError as error:
-        raise WeightsError(f"{path} is damaged or no safetensors file: {error}") from None
+        raise WeightsError(f"{path} is damaged or no safetensors file: {_line(error)}") from None
+    except OSError as error:
+        raise WeightsError(f"cannot read {path}: {error.strerror or error}") from None
 
 
 def stated(path: Path) -> tuple[str, dict[str, Any], dict[str, Any]] | None:
@@ -118,10 +130,10 @@ def stated(path: Path) -> tuple[str, dict[str, Any], dict[str, Any]] | None:
 def _object(path: Path, metadata: Mapping[str, str], key: str) -> dict[str, Any]:
     try:
         value = json.loads(metadata.get(key, "{}"))
-    except json.JSONDecodeError:
+    except (ValueError, RecursionError):  # numbers of a million digits, lists in lists in lists
         value = None
     if not isinstance(value, dict):
-        raise WeightsError(f"{path}: its {key} are no JSON object")
+        raise WeightsError(f"{path}: its {key} are no JSON object; the file is damaged")
     return value
 
 
@@ -138,7 +150,9 @@ def read_tensors(path: Path) -> Tensors:
         try:
             return dict(safetensors.torch.load_file(path))
         except safetensors.SafetensorError as error:
-            raise WeightsError(f"{path} is damaged or no safetensors file: {error}") from None
+            raise WeightsError(
+                f"{path} is damaged or no safetensors file: {_line(error)}"
+            ) from None
         except OSError as error:
             raise WeightsError(f"cannot read {path}: {error.strerror or error}") from None
     try:
@@ -159,19 +173,16 @@ def _is_safetensors(path: Path) -> bool:
     return path.suffix == ".safetensors"
 
 
-def _read_pickle(file: IO[bytes], name: str) -> Tensors:
+def _read_pickle(file: BinaryIO, name: str) -> Tensors:
     try:
-        with warnings.catch_warnings():
-            # torch warns of odd pickles; whether they can be read is what matters
-            warnings.simplefilter("ignore", UserWarning)
-            content = torch.load(file, map_location="cpu", weights_only=True)
+        content = load_saved(file)
     except pickle.UnpicklingError:
         raise WeightsError(
             f"{name} is damaged, or holds more than tensors and is refused, since such a file "
             f"could run any program; if you trust its makers, take its tensors out where nothing "
             f"can be lost (torch.load with weights_only=False, torch.save of the state dict alone)"
         ) from None
-    except (RuntimeError, EOFError, ValueError, LookupError, TypeError, AttributeError) as error:
+    except ValueError as error:
         raise WeightsError(f"{name} is damaged or no weight file: {_line(error)}") from None
     if isinstance(content, Mapping):
         inside = (content[key] for key in _WRAPPERS if isinstance(content.get(key), Mapping))
@@ -180,8 +191,10 @@ def _read_pickle(file: IO[bytes], name: str) -> Tensors:
         raise WeightsError(f"{name} holds a {type(content).__name__}, not named tensors")
     tensors = {key: value for key, value in content.items() if key != "_metadata"}
     for key, value in tensors.items():
+        if not isinstance(key, str):
+            raise WeightsError(f"{name} has {shown(key)} for a name of a tensor, which is no text")
         if not isinstance(value, Tensor):
-            raise WeightsError(f"{name}: {key!r} is a {type(value).__name__}, not a tensor")
+            raise WeightsError(f"{name}: {shown(key)} is a {type(value).__name__}, not a tensor")
     if tensors and all(key.startswith("module.") for key in tensors):
         tensors = {key.removeprefix("module."): value for key, value in tensors.items()}
     return tensors
@@ -240,8 +253,9 @@ def _gather_instcolor(paths: Sequence[Path]) -> Tensors:
         if names is not None:
             try:
                 with zipfile.ZipFile(path) as archive:
+                    _check_growth(archive, path, names.values())
                     files = {part: archive.read(name) for part, name in names.items()}
-            except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+            except _BAD_ZIP as error:
                 raise WeightsError(f"{path} is damaged: {_line(error)}") from None
             parts = {
                 part: _read_pickle(io.BytesIO(content), f"{path}:{names[part]}")
@@ -267,8 +281,11 @@ def _members(path: Path) -> dict[str, str] | None:
     """Of a zip, the member for each part; None for a weight file (which may be a zip inside)."""
     if not zipfile.is_zipfile(path):
         return None
-    with zipfile.ZipFile(path) as archive:
-        names = archive.namelist()
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = archive.namelist()
+    except _BAD_ZIP as error:
+        raise WeightsError(f"{path} is damaged: {_line(error)}") from None
     if not any(name.endswith(".pth") for name in names):
         return None
     found = {}
@@ -280,6 +297,15 @@ def _members(path: Path) -> dict[str, str] | None:
             raise WeightsError(f"{path}: need one {file}, in {_FOLDER}/, found {listed}")
         found[part] = chosen[0]
     return found
+
+
+def _check_growth(archive: zipfile.ZipFile, path: Path, names: Iterable[str]) -> None:
+    size = sum(archive.getinfo(name).file_size for name in names)
+    if size > _MOST_GROWTH * path.stat().st_size:
+        raise WeightsError(
+            f"{path} would unpack to {size >> 20} MB, far more than weights can be compressed; it "
+            "is no archive of weights"
+        )
 
 
 def _join(parts: Mapping[str, Tensors]) -> Tensors:
@@ -339,12 +365,20 @@ def guess_network(tensors: Mapping[str, Tensor]) -> str:
 # --- networks -----------------------------------------------------------------------------------
 
 
-def _create(model: str, settings: Mapping[str, Any], name: str) -> nn.Module:
+def _create(
+    model: str, settings: Mapping[str, Any], name: str, tensors: Tensors | None = None
+) -> nn.Module:
     # not on the meta device: its first use imports torch's compiler, which takes seconds
+    whole = sum(value.numel() for value in (tensors or {}).values())
     try:
-        return create_model(model, **settings)
-    except (ConfigError, TypeError) as error:
-        raise WeightsError(f"{name}: cannot make {model} with {dict(settings)}: {error}") from None
+        with Bounded(2 * whole + _SLACK):  # some are made twice
+            return create_model(model, **settings)
+    except (
+        ConfigError, TypeError, ValueError, RuntimeError, ArithmeticError, LookupError, MemoryError,
+        AttributeError, AssertionError, RecursionError,
+    ) as error:  # fmt: skip
+        made = f"cannot make {one_line(model[:_NAME_SHOWN])} with {shown(dict(settings))}"
+        raise WeightsError(f"{name}: {made}: {_line(error)}") from None
 
 
 def _settings_text(settings: Mapping[str, Any]) -> str:
@@ -369,7 +403,7 @@ def check_model(tensors: Tensors, model: str, settings: Mapping[str, Any], name:
         WeightsError: If a key or shape differs; it names the first ones and the network that
             the file seems to be made for.
     """
-    return _compare(tensors, _create(model, settings, name), model, name)
+    return _compare(tensors, _create(model, settings, name, tensors), model, name)
 
 
 def _compare(tensors: Tensors, module: nn.Module, model: str, name: str) -> Tensors:
@@ -441,7 +475,7 @@ def build_model(tensors: Tensors, model: str, settings: Mapping[str, Any], name:
     Raises:
         WeightsError: See `check_model`.
     """
-    module = _create(model, settings, name)
+    module = _create(model, settings, name, tensors)
     tensors = _compare(tensors, module, model, name)
     whole = {k: v.float() if v.is_floating_point() else v for k, v in tensors.items()}
     module.load_state_dict(whole, assign=True)

@@ -132,7 +132,7 @@ class ExportCard:
         """
         try:
             data = json.loads(text)
-        except (json.JSONDecodeError, RecursionError):
+        except (ValueError, RecursionError):  # of numbers of a million digits too
             data = None
         if not isinstance(data, dict):
             raise WeightsError(f"{file}: its description is no JSON object; export it again")
@@ -460,7 +460,7 @@ def _check_graph(model: Any, card: ExportCard, path: Path) -> None:
 
     messages = list(_inside(model))
     domains = {message.domain for message in messages if isinstance(message, onnx.NodeProto)}
-    foreign = sorted(domains - set(_DOMAINS))
+    foreign = sorted(str(domain) for domain in domains - set(_DOMAINS))
     if foreign:
         raise WeightsError(
             f"{path}: has operators that are not ONNX's own ({', '.join(foreign)}); export it again"
@@ -468,8 +468,8 @@ def _check_graph(model: Any, card: ExportCard, path: Path) -> None:
     tensors = (message for message in messages if isinstance(message, onnx.TensorProto))
     if any(t.external_data or t.data_location != onnx.TensorProto.DEFAULT for t in tensors):
         raise WeightsError(f"{path}: keeps weights in other files; export it again, as one file")
-    given = [value.name for value in model.graph.input]
-    results = [value.name for value in model.graph.output]
+    given = [str(value.name) for value in model.graph.input]  # bytes, if they are no UTF-8
+    results = [str(value.name) for value in model.graph.output]
     if given != list(card.inputs) or results != list(card.outputs):
         raise WeightsError(
             f"{path}: takes {', '.join(given)} and gives {', '.join(results)}, not "
@@ -506,7 +506,9 @@ def _session(content: bytes, path: Path, device: torch.device) -> Any:
     options.log_severity_level = _LOG_ERRORS
     providers = _providers(device, onnxruntime.get_available_providers())
     try:
-        session = onnxruntime.InferenceSession(content, options, providers=providers)
+        session = onnxruntime.InferenceSession(
+            content, options, providers=providers, enable_fallback=0
+        )
     except (
         errors.Fail,
         errors.InvalidArgument,
@@ -514,6 +516,7 @@ def _session(content: bytes, path: Path, device: torch.device) -> Any:
         errors.InvalidProtobuf,
         errors.NotImplemented,
         errors.RuntimeException,
+        ValueError,  # of its own words, where they quote what is no UTF-8
     ) as error:
         raise WeightsError(f"{path}: ONNX Runtime cannot run it: {_line(error)}") from None
     # where CUDA's own libraries are missing, ONNX Runtime goes on without a word

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from vidcolor.errors import WeightsError
+from vidcolor.models.addresses import unfit
 from vidcolor.models.catalog import (
     Kind,
     WeightFile,
@@ -51,7 +52,10 @@ def cache_dir() -> Path:
     """
     chosen = os.environ.get("VIDCOLOR_CACHE")
     if chosen:
-        return Path(chosen).expanduser()
+        try:
+            return Path(chosen).expanduser()
+        except RuntimeError:  # ~ of nobody
+            raise WeightsError(f"VIDCOLOR_CACHE={chosen}: names no folder") from None
     if sys.platform == "win32":
         local = os.environ.get("LOCALAPPDATA")
         return (Path(local) if local else Path.home() / "AppData" / "Local") / "vidcolor" / "Cache"
@@ -227,10 +231,20 @@ def _fetchable(spec: WeightsSpec) -> bool:
 
 
 def _command(spec: WeightsSpec) -> str:
-    command = f"vidcolor weights fetch {spec.name}"
-    if not spec.non_commercial:
-        return command
-    return f"{command} --accept-license ({spec.license} forbids commercial use)"
+    command, why = f"vidcolor weights fetch {spec.name}", []
+    if spec.non_commercial:
+        command += " --accept-license"
+        why.append(f"{spec.license} forbids commercial use")
+    if _is_plain(spec):
+        command += " --allow-http"
+        why.append("its makers serve it without encryption")
+    return f"{command} ({'; '.join(why)})" if why else command
+
+
+def _is_plain(spec: WeightsSpec) -> bool:
+    """Whether some file has no address that other machines are asked at by themselves."""
+    urls = [_urls(file, None) for file in spec.files]
+    return any(of and all(unfit(url, plain=False) for url in of) for of in urls)
 
 
 def _by_hand(spec: WeightsSpec) -> str:
@@ -263,6 +277,7 @@ def fetch(
     base_url: str | None = None,
     accept_license: bool = False,
     progress: Progress | None = None,
+    plain: bool = False,
 ) -> list[Path]:
     """Download known weights into `cache_dir()`, verify and install them.
 
@@ -270,10 +285,12 @@ def fetch(
 
     Args:
         name: Of the weights.
-        base_url: A folder (`http`, `https`, `file` or a path) with the files under their own
+        base_url: A folder (`https`, `http`, `file` or a path) with the files under their own
             names, instead of the authors'.
         accept_license: Needed where the license forbids commercial use.
         progress: Told of bytes done and total.
+        plain: Also from makers who serve their files without encryption (`http`); a `base_url`
+            of that kind needs no such word.
 
     Returns:
         The installed files; those that were there already are not fetched again.
@@ -289,21 +306,35 @@ def fetch(
     if spec.shipped or not spec.files:
         find(name)
     refuse_unaccepted(name, accept_license)
+    if base_url is None and not plain and _is_plain(spec):
+        raise WeightsError(
+            f"{name} is served by its makers over http only, where it can be changed on its way "
+            f"(no sha256 of it is published); if that suits you: {_command(spec)}; {_by_hand(spec)}"
+        )
     with alone(cache_dir() / f"{name}.lock"):
         present = _locate(spec)  # somebody else may have brought it meanwhile
         if present is not None:
             return [present]
         try:
-            return _fetch(spec, base_url, progress)
+            return _fetch(spec, base_url, progress, plain)
         except WeightsError as error:
             raise WeightsError(f"{error}; {_by_hand(spec)}") from None
 
 
-def _fetch(spec: WeightsSpec, base_url: str | None, progress: Progress | None) -> list[Path]:
+def _fetch(
+    spec: WeightsSpec, base_url: str | None, progress: Progress | None, plain: bool
+) -> list[Path]:
     fetched = []
     for file in spec.files:
         target = cache_dir() / file.name
-        _download(spec, file, _urls(file, base_url), target, progress)
+        urls = _urls(file, base_url)
+        if not file.sha256 and any(unfit(url, plain=False) for url in urls):
+            _log.warning(
+                "%s comes without encryption, and no sha256 of it is published: nothing proves "
+                "whose it is",
+                file.name,
+            )
+        _download(spec, file, urls, target, progress, plain or base_url is not None)
         fetched.append(target)
     if not spec.foreign:
         return fetched
@@ -320,6 +351,7 @@ def _download(
     urls: Sequence[str],
     target: Path,
     progress: Progress | None = None,
+    plain: bool = False,
 ) -> None:
     if not urls:
         raise WeightsError(f"{file.name} cannot be fetched by a program")
@@ -333,6 +365,7 @@ def _download(
                 size=file.size,
                 check=functools.partial(_check, spec, file),
                 progress=progress,
+                plain=plain,
             )
             return
         except WeightsError as error:
