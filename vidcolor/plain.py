@@ -27,12 +27,13 @@ from vidcolor.io.until_damage import UntilDamage
 from vidcolor.io.video import InputConfig, VideoReader
 from vidcolor.marks import film_mark, key_of, made_of
 from vidcolor.pipeline import Pipeline
-from vidcolor.records import FrameBatch
+from vidcolor.records import FrameBatch, VideoInfo
 from vidcolor.render import ListedShots, must_fit, of_one_kind, open_store
 from vidcolor.schema import to_dict
 from vidcolor.spans import Progress, Span
 from vidcolor.stages.align import AlignedShots
-from vidcolor.stages.cut import FindShots
+from vidcolor.stages.cut import FindShots, list_shots
+from vidcolor.stages.shots_file import Shot
 
 __all__ = ["PlainFilm", "film_to_guide"]
 
@@ -281,32 +282,28 @@ class PlainFilm:
             VidcolorError: If the film cannot be read, or spans depend on each other.
         """
         self._must_fall_apart()
-        config, store = self.config, self.store(output)
-        index, pts, shot, starts = 0, None, 0, list[int]()
-        last: FrameBatch | None = None
-        with VideoReader(self.source, config.input) as reader:
-            cut = FindShots(dataclasses.replace(config.cut, held=False))
-            for batch in cut(prefetch(of_one_kind(store.info, reader), _AHEAD)):
-                if batch.start == 0:
-                    if starts and self._may_end(batch.index - index):
-                        yield self._found(index, batch.index, pts, batch.pts[0], shot, starts)
-                        index, pts, shot, starts = batch.index, batch.pts[0], batch.shot, []
-                    starts.append(batch.index)
-                last = batch
-        if last is not None:
-            yield self._found(index, last.index + len(last), pts, None, shot, starts)
+        place, starts, end = _Place(), list[int](), 0
+        for shot in self._shots(self.store(output).info):
+            if starts and self._may_end(shot.start - place.index):
+                yield self._found(place, shot.start, shot.pts, starts)
+                place, starts = _Place(shot.start, shot.pts, shot.shot), []
+            starts.append(shot.start)
+            end = shot.end + 1
+        yield self._found(place, end, None, starts)
 
-    def _found(
-        self,
-        index: int,
-        end: int,
-        pts: int | None,
-        following: int | None,
-        shot: int,
-        starts: Sequence[int],
-    ) -> Span:
-        key = self._key(_Place(index, pts, shot))
-        return Span(index, end - index, pts, following, shot, tuple(starts), key)
+    def _shots(self, info: VideoInfo) -> Iterator[Shot]:
+        """Those of a list, or else of the film, each as soon as the next one begins."""
+        config = self.config
+        listed = FindShots(config.cut).shots
+        if listed and self._span() == (None, None) and None not in {one.pts for one in listed}:
+            yield from listed
+            return
+        with VideoReader(self.source, config.input) as reader:
+            yield from list_shots(prefetch(of_one_kind(info, reader), _AHEAD), config.cut)
+
+    def _found(self, place: _Place, end: int, following: int | None, starts: Sequence[int]) -> Span:
+        frames, key = end - place.index, self._key(place)
+        return Span(place.index, frames, place.pts, following, place.shot, tuple(starts), key)
 
     def _must_fall_apart(self) -> None:
         if self._in_one_piece:
@@ -319,6 +316,16 @@ class PlainFilm:
                 "hints and references of a film without a script are found by reading all of it; "
                 "to color it in pieces put them into a color script: vidcolor plan, then --plan"
             )
+
+    def forget(self, output: Path) -> None:
+        """Remove all segments.
+
+        Raises:
+            MediaError: If another process makes the film.
+        """
+        store = self.store(output)
+        with store.work():
+            store.prune((), _KIND)
 
     def has(self, output: Path, span: Span) -> bool:
         """Whether the segment of a span is there, whole."""
@@ -340,7 +347,8 @@ class PlainFilm:
         breaks |= {span.index: span.pts}
         if span.following is not None:
             breaks[span.index + span.frames] = span.following
-        part = FilmPart(span.index, span.frames, breaks)
+        # of the film's end the reader shall see whether it is one
+        part = FilmPart(span.index, None if span.following is None else span.frames, breaks)
         try:
             self._color_alone(part, output, span, progress)
         except MisplacedFrame as error:

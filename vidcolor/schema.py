@@ -7,8 +7,9 @@ dictionary with the same keys; `load` is the only way from a dictionary to a con
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import functools
+import json
+import math
 import os
 import tomllib
 import types
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from vidcolor.errors import ConfigError
+from vidcolor.given import nearest, one_line, parse_toml, read_text, shown
 
 __all__ = [
     "Leaf",
@@ -41,7 +43,10 @@ def _types(cls: type) -> dict[str, Any]:
 
 
 _ENVIRONMENT_PREFIX = "VIDCOLOR_"
-_NOT_SETTINGS = ("VIDCOLOR_CACHE", "VIDCOLOR_CONFIG")
+_NOT_SETTINGS = ("VIDCOLOR_CACHE", "VIDCOLOR_CONFIG", "VIDCOLOR_SCRATCH")
+_KEY_SHOWN = 100  # letters of an unknown key in a message
+_LARGEST = 1 << 63  # numbers fit into 64 bits
+_MOST_TOML_BYTES = 10 << 20
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -108,17 +113,23 @@ def _names(kind: Any) -> str:
 
 def _fit(value: Any, kind: Any, where: str) -> Any:
     """`value` if it is of type `kind`; an int may stand for a float, a list for a tuple."""
+    if isinstance(value, int) and not -_LARGEST <= value < _LARGEST:
+        raise ConfigError(f"{where}: {shown(value)} is too large a number")
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ConfigError(f"{where}: {value} is no number that can be worked with")
     origin, args = typing.get_origin(kind), typing.get_args(kind)
     if dataclasses.is_dataclass(kind):
         if isinstance(value, Mapping):
             return load(typing.cast(Any, kind), value, where)
-        raise ConfigError(f"{where}: expected a table, got {value!r}")
+        raise ConfigError(f"{where}: expected a table, got {shown(value)}")
     if origin is typing.Literal:
-        if value in args:
+        if any(type(value) is type(arg) and value == arg for arg in args):
             return value
-        raise ConfigError(f"{where}: {value!r} is not one of {', '.join(map(str, args))}")
+        raise ConfigError(f"{where}: {shown(value)} is not one of {', '.join(map(str, args))}")
     if origin in (types.UnionType, typing.Union):
         for arm in args:
+            if dataclasses.is_dataclass(arm) and isinstance(value, Mapping):
+                return _fit(value, arm, where)  # or what is wrong in it would not be told
             try:
                 return _fit(value, arm, where)
             except ConfigError:
@@ -130,7 +141,9 @@ def _fit(value: Any, kind: Any, where: str) -> Any:
         return float(value)
     elif isinstance(value, kind) and not (isinstance(value, bool) and kind is not bool):
         return value
-    raise ConfigError(f"{where}: expected {_names(kind)}, got {type(value).__name__} {value!r}")
+    raise ConfigError(
+        f"{where}: expected {_names(kind)}, got {type(value).__name__} {shown(value)}"
+    )
 
 
 def load(cls: type[T], data: Mapping[str, Any], where: str = "config") -> T:
@@ -151,9 +164,9 @@ def load(cls: type[T], data: Mapping[str, Any], where: str = "config") -> T:
     for key, value in data.items():
         here = f"{where}.{key}"
         if key not in fields:
-            near = difflib.get_close_matches(key, fields, 1)
-            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(fields)}"
-            raise ConfigError(f"{here}: unknown key; {hint}")
+            near = nearest(key, fields)
+            hint = f"did you mean {near!r}?" if near else f"known: {', '.join(fields)}"
+            raise ConfigError(f"{where}.{one_line(key[:_KEY_SHOWN])}: unknown key; {hint}")
         values[key] = _fit(value, hints[key], here)
     for name, field in fields.items():
         if name not in values and _default(field) is dataclasses.MISSING:
@@ -161,7 +174,7 @@ def load(cls: type[T], data: Mapping[str, Any], where: str = "config") -> T:
     try:
         return cls(**values)
     except ConfigError as error:
-        raise ConfigError(f"{where}: {error}") from None
+        raise ConfigError(one_line(f"{where}: {error}")) from None
 
 
 def parse(text: str, leaf: Leaf) -> Any:
@@ -196,7 +209,7 @@ def parse(text: str, leaf: Leaf) -> Any:
             return _parse_item(text, arm)
         if arm is str:
             return text
-    raise ConfigError(f"{leaf.name}: {text!r} is not {_names(kind)}")
+    raise ConfigError(f"{leaf.name}: {shown(text)} is not {_names(kind)}")
 
 
 def _parse_item(text: str, kind: Any) -> Any:
@@ -231,11 +244,11 @@ def read_toml(path: Path) -> dict[str, Any]:
         ConfigError: If it cannot be read or is no TOML.
     """
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return parse_toml(read_text(path, _MOST_TOML_BYTES))
     except OSError as error:
         raise ConfigError(f"{path}: cannot read the config: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: not valid TOML: {error}") from None
+        raise ConfigError(f"{path}: not valid TOML: {one_line(str(error))}") from None
 
 
 def from_environment(cls: type, environment: Mapping[str, str] = os.environ) -> dict[str, Any]:
@@ -251,9 +264,10 @@ def from_environment(cls: type, environment: Mapping[str, str] = os.environ) -> 
             continue
         key = variable.removeprefix(_ENVIRONMENT_PREFIX)
         if key not in known:
-            near = difflib.get_close_matches(key, known, 1)
-            hint = f"; did you mean {_ENVIRONMENT_PREFIX}{near[0]}?" if near else ""
-            raise ConfigError(f"environment variable {variable} is no setting{hint}")
+            near = nearest(key, known)
+            hint = f"; did you mean {_ENVIRONMENT_PREFIX}{near}?" if near else ""
+            name = one_line(variable[:_KEY_SHOWN])
+            raise ConfigError(f"environment variable {name} is no setting{hint}")
         put(data, known[key].path, parse(text, known[key]))
     return data
 
@@ -275,8 +289,8 @@ def _literal(value: Any) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, str):
-        escaped = value.replace("\\", "\\\\").replace('"', '\\"')
-        return f'"{escaped}"'
+        # JSON's escapes are TOML's, but for this one
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
     if isinstance(value, list | tuple):
         return "[" + ", ".join(_literal(item) for item in value) + "]"
     if isinstance(value, dict):  # a table within a list

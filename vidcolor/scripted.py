@@ -299,6 +299,16 @@ class ScriptedFilm:
             following = None if after is None else after.pts
             yield Span(shot.start, frames, shot.pts, following, shot.shot, (shot.start,), key)
 
+    def forget(self, output: Path) -> None:
+        """Remove all segments.
+
+        Raises:
+            MediaError: If another process makes the film.
+        """
+        store = self.store(output)
+        with store.work():
+            store.prune(())
+
     def has(self, output: Path, span: Span) -> bool:
         """Whether the segment of a shot is there, whole."""
         card = self.store(output).find(span.key)

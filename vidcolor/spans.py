@@ -68,6 +68,14 @@ class SpanFilm(Protocol):
         """
         ...
 
+    def forget(self, output: Path) -> None:
+        """Remove all segments.
+
+        Raises:
+            MediaError: If another process makes the film.
+        """
+        ...
+
     def has(self, output: Path, span: Span) -> bool:
         """Whether the segment of a span is there, whole."""
         ...

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import logging
 import os
 import tempfile
@@ -19,6 +20,7 @@ from vidcolor.batch.report import Identity, Report, Row, SourceMark, made_now, s
 from vidcolor.batch.task import Task, judge
 from vidcolor.build import Download
 from vidcolor.config import Config
+from vidcolor.distributed.engine import Engine
 from vidcolor.errors import MediaError, VidcolorError
 from vidcolor.io.lock import only_one
 from vidcolor.io.source import reason
@@ -64,6 +66,7 @@ class Season:
         fresh: bool = False,
         stop_on_error: bool = False,
         download: Download | None = None,
+        engine: Engine | None = None,
     ) -> Iterator[Row]:
         """Make the films that are to be made.
 
@@ -76,6 +79,7 @@ class Season:
             fresh: Forget the finished pieces of films that were not finished.
             stop_on_error: End at the first film that fails. A full disk ends it in any case.
             download: Told of bytes done and total when weights are fetched.
+            engine: Colors each film with many workers; None: this process does.
 
         Yields:
             What became of each film, in the order of `tasks`.
@@ -85,6 +89,7 @@ class Season:
                 whatever is wrong with single films stands in their rows.
         """
         self._check(download)
+        opened = functools.partial(self._open, fresh=fresh, download=download, engine=engine)
         lock = self.report.with_name(f".{self.report.name}.lock")
         with only_one(lock, f"{self.report}: another vidcolor batch writes it"):
             report = Report(self.report, self.folder)
@@ -95,7 +100,7 @@ class Season:
                 if task.state != "make":
                     yield task.row
                     continue
-                row, error = self._make(task, report, begin, fresh, download)
+                row, error = self._make(task, report, begin, opened)
                 report.put(row)
                 report.write()
                 yield row
@@ -116,7 +121,7 @@ class Season:
             _make_folder(folder)
 
     def _make(
-        self, task: Task, report: Report, begin: Begin, fresh: bool, download: Download | None
+        self, task: Task, report: Report, begin: Begin, opened: Callable[[Task], Job]
     ) -> tuple[Row, Exception | None]:
         """One film; what became of it, and why if it failed."""
         started = time.monotonic()
@@ -132,7 +137,7 @@ class Season:
         with _Warnings() as warnings:
             try:
                 _make_folder(task.output.parent)
-                job = self._open(task, fresh, download)
+                job = opened(task)
                 row = replace(row, frames=job.run(begin(task, job)))
             except VidcolorError as error:
                 failure, why = error, _one_line(error)
@@ -149,11 +154,13 @@ class Season:
             return replace(row, status="done", made=made_now(row, task.output)), None
         return replace(settled(row, task.output), status="failed", error=why), failure
 
-    def _open(self, task: Task, fresh: bool, download: Download | None) -> Job:
+    def _open(
+        self, task: Task, fresh: bool, download: Download | None, engine: Engine | None
+    ) -> Job:
         source, output = task.film.source, task.output
         if task.script is None:
-            return open_job(source, output, self.config, download, fresh)
-        return open_plan(source, output, task.script, self.layers, download, fresh)
+            return open_job(source, output, self.config, download, fresh, engine)
+        return open_plan(source, output, task.script, self.layers, download, fresh, engine)
 
 
 def open_season(

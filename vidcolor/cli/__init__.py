@@ -31,6 +31,7 @@ from vidcolor.cli import (
     weights,
 )
 from vidcolor.cli.color_flags import add_color_flags, add_output_flags
+from vidcolor.cli.engine_flags import add_engine_flags, chosen_engine
 from vidcolor.cli.evaluate_sets import joined
 from vidcolor.cli.line import EVERY_KEY, add_line_flags, line_config, line_layers
 from vidcolor.cli.terminal import Bar, Parser, Plain, Stop, Usage, clock, downloading, refuse
@@ -73,6 +74,7 @@ def _parser() -> Parser:
     add_line_flags(color)
     add_color_flags(color)
     add_output_flags(color)
+    add_engine_flags(color)
 
     detect = add(
         "detect", "write the objects that the line sees as JSON lines", _detect, epilog=EVERY_KEY
@@ -105,12 +107,13 @@ def _colorize(args: argparse.Namespace, extra: Sequence[str]) -> int:
     from vidcolor.config import Config
     from vidcolor.schema import load, merge
 
+    given = {"fresh": args.fresh, "engine": chosen_engine(args)}
     with downloading(args.quiet) as download:
         if args.plan:
-            job = api.open_plan(args.input, args.output, args.plan, layers, download, args.fresh)
+            job = api.open_plan(args.input, args.output, args.plan, layers, download, **given)
         else:
             config = load(Config, functools.reduce(merge, layers))
-            job = api.open_job(args.input, args.output, config, download, args.fresh)
+            job = api.open_job(args.input, args.output, config, download, **given)
     started = time.monotonic()
     with Bar(job.total, job.unit, args.quiet, args.stop) as bar:
         done = job.run(bar)

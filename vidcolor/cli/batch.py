@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vidcolor.cli.color_flags import add_color_flags, add_output_flags
+from vidcolor.cli.engine_flags import add_engine_flags, chosen_engine
 from vidcolor.cli.line import EVERY_KEY, add_line_flags, line_layers
 from vidcolor.cli.terminal import Bar, Parser, Usage, clock, downloading
 from vidcolor.errors import VidcolorError
@@ -75,6 +76,7 @@ def add_command(add: Callable[..., Parser]) -> None:
     add_line_flags(batch)
     add_color_flags(batch, plan=False)
     add_output_flags(batch)
+    add_engine_flags(batch)
 
 
 def _batch(args: argparse.Namespace, extra: Sequence[str]) -> int:
@@ -107,6 +109,7 @@ def _batch(args: argparse.Namespace, extra: Sequence[str]) -> int:
 
 def _run(season: Season, args: argparse.Namespace) -> int:
     started, stopped, told = time.monotonic(), False, 0
+    engine = chosen_engine(args)
     failure: VidcolorError | None = None
     quiet = args.quiet or all(task.state != "make" for task in season.tasks)
     try:
@@ -116,6 +119,7 @@ def _run(season: Season, args: argparse.Namespace) -> int:
                 fresh=args.fresh,
                 stop_on_error=args.stop_on_error,
                 download=download,
+                engine=engine,
             ):
                 _tell(row, args.quiet)
                 told += 1

@@ -15,7 +15,18 @@ from typing import Any, NoReturn
 
 from vidcolor.errors import printable
 
-__all__ = ["Bar", "Parser", "Plain", "Stop", "Usage", "clock", "downloading", "pairs", "refuse", "seconds"]
+__all__ = [
+    "Bar",
+    "Parser",
+    "Plain",
+    "Stop",
+    "Usage",
+    "clock",
+    "downloading",
+    "pairs",
+    "refuse",
+    "seconds",
+]
 
 _log = logging.getLogger("vidcolor")
 _LOG_EVERY_S = 10.0
@@ -152,8 +163,8 @@ class Bar:
         total = f" of about {self._total}" if self._total else ""
         text = f"{self._name}{self._done}{total} {self._unit}s"
         left = ""
-        if self._total and self._total > self._done:
-            left = f", {clock((self._total - self._done) / max(rate, 1e-6))} left"
+        if rate and self._total and self._total > self._done:
+            left = f", {clock((self._total - self._done) / rate)} left"
         _log.info("%s, %.1f a second%s", text, rate, left)
 
     def __enter__(self) -> Bar:

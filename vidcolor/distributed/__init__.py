@@ -1,0 +1,1 @@
+"""One film on many workers: several GPUs of a machine, or many machines."""
