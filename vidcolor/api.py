@@ -17,12 +17,15 @@ import numpy.typing as npt
 from vidcolor.build import Download, build_line
 from vidcolor.color.compose import compose_rgb
 from vidcolor.config import ALONE, SHORT_NAMES, Config
-from vidcolor.errors import GuidanceError, MediaError
+from vidcolor.distributed.engine import Engine, StoredFilm
+from vidcolor.errors import ConfigError, GuidanceError, MediaError
 from vidcolor.guided import Film, Said, find_guidance, read_said
 from vidcolor.io.image import is_image, list_images, read_image, still_frame, write_image
+from vidcolor.io.pipe import is_pipe, must_be_file
 from vidcolor.io.prefetch import prefetch
 from vidcolor.io.target import Target
 from vidcolor.io.video import VideoReader
+from vidcolor.piped import open_pipe
 from vidcolor.pipeline import Pipeline
 from vidcolor.plain import PlainFilm
 from vidcolor.records import FrameBatch
@@ -100,6 +103,7 @@ def open_job(
     config: Config,
     download: Download | None = None,
     fresh: bool = False,
+    engine: Engine | None = None,
 ) -> Job:
     """Look at what is asked for and build the line, before anything is written.
 
@@ -109,33 +113,56 @@ def open_job(
         config: All settings.
         download: Told of bytes done and total when weights are fetched.
         fresh: Of a video, forget what is finished from before.
+        engine: Colors a video with many workers; None: this process does.
 
     Raises:
         VidcolorError: If the source cannot be read, the output not be made, or a setting or
             weights do not fit.
     """
+    if is_pipe(source) or is_pipe(output):
+        return _video_job(source, output, config, download, fresh, engine)
     if source.is_dir():
         return _folder_job(source, output, config, download)
     if is_image(source):
         if output.suffix and not is_image(output):
             raise MediaError(f"{output}: {source.name} is a picture; write to .png, .jpg or .tiff")
         return _picture_job([source], [output], config, download)
-    return _video_job(source, output, config, download, fresh)
+    return _video_job(source, output, config, download, fresh, engine)
 
 
 def _video_job(
-    source: Path, output: Path, config: Config, download: Download | None, fresh: bool = False
+    source: Path,
+    output: Path,
+    config: Config,
+    download: Download | None,
+    fresh: bool = False,
+    engine: Engine | None = None,
 ) -> Job:
+    if is_pipe(source) or is_pipe(output):
+        if engine is not None:
+            raise ConfigError("many workers read and write files, not pipes; leave --engine out")
+        piped = open_pipe(source, output, config, download)
+        return Job("frame", piped.total, piped.run)
     with VideoReader(source, config.input) as reader:
         total = reader.frames_estimate
         if reader.has_color:
             _log.info("%s already has color: recolored from its luma", source.name)
     film = PlainFilm(source, config, download)
-    return Job(
-        "frame",
-        None if total is None else total * (1 + film.passes),
-        lambda progress: film.render(output, progress, fresh),
-    )
+    total = None if total is None else total * (1 + film.passes)
+    if engine is not None:
+        return Job("frame", total, _by_engine(engine, film, output, fresh))
+    return Job("frame", total, lambda progress: film.render(output, progress, fresh))
+
+
+def _by_engine(
+    engine: Engine, film: StoredFilm, output: Path, fresh: bool
+) -> Callable[[Progress], int]:
+    def run(progress: Progress) -> int:
+        if fresh:
+            film.forget(output)
+        return engine.render(film, output, progress)
+
+    return run
 
 
 def open_plan(
@@ -145,6 +172,7 @@ def open_plan(
     layers: Sequence[Mapping[str, Any]] = (),
     download: Download | None = None,
     fresh: bool = False,
+    engine: Engine | None = None,
 ) -> Job:
     """A film colored as its color script says, shot by shot.
 
@@ -158,19 +186,25 @@ def open_plan(
             lie over the first.
         download: Told of bytes done and total when weights are fetched.
         fresh: Color all shots anew.
+        engine: As for `open_job`.
 
     Raises:
         VidcolorError: As `open_job`, and if the script is not as it should be or for another film.
     """
+    for path in (source, output):
+        must_be_file(path, "a color script")
     film = ScriptedFilm.open(source, plan, layers)
     film.check(download)
+    total = film.shots[-1].end + 1
+    if engine is not None:
+        return Job("frame", total, _by_engine(engine, film, output, fresh))
 
     def run(progress: Progress) -> int:
         done = film.render(output, progress, download, fresh)
         _log.info("shots: %d colored, %d as before", len(done.made), len(done.found))
         return done.frames
 
-    return Job("frame", film.shots[-1].end + 1, run)
+    return Job("frame", total, run)
 
 
 def _folder_job(source: Path, output: Path, config: Config, download: Download | None) -> Job:
@@ -242,6 +276,7 @@ def colorize_video(
     progress: Progress | None = None,
     plan: str | os.PathLike[str] | None = None,
     fresh: bool = False,
+    engine: Engine | None = None,
     config: Config | None = None,
     **options: Any,
 ) -> int:
@@ -255,6 +290,7 @@ def colorize_video(
         progress: Told how many frames were finished, every batch.
         plan: A color script; only shots are colored that are not there as it wants them.
         fresh: Color all anew.
+        engine: Many workers in place of this process: `distributed.ray_engine.RayEngine()`.
         config: Settings; defaults if None.
         **options: Laid over `config`, see `make_config`: `crf=20`, `hints="hints.json"`,
             `reference=["still.png"]`, ...
@@ -267,10 +303,10 @@ def colorize_video(
     """
     if plan is not None:
         layers = [to_dict(config) if config else {}, _data(options)]
-        job = open_plan(Path(source), Path(output), Path(plan), layers, fresh=fresh)
+        job = open_plan(Path(source), Path(output), Path(plan), layers, None, fresh, engine)
     else:
         settings = make_config(config, **options)
-        job = _video_job(Path(source), Path(output), settings, None, fresh)
+        job = _video_job(Path(source), Path(output), settings, None, fresh, engine)
     return job.run(progress or _ignore)
 
 

@@ -126,6 +126,7 @@ SHORT_NAMES: Mapping[str, tuple[str, ...]] = {
     "crf": ("output", "crf"),
     "preset": ("output", "preset"),
     "pix_fmt": ("output", "pix_fmt"),
+    "format": ("output", "format"),
     "overwrite": ("output", "overwrite"),
     "keep_partial": ("output", "keep_partial"),
 }

@@ -1,5 +1,6 @@
 import itertools
 import resource
+import tracemalloc
 import zlib
 from dataclasses import replace
 from fractions import Fraction
@@ -12,7 +13,7 @@ from vidcolor.errors import MediaError
 from vidcolor.io.encode import OutputConfig
 from vidcolor.io.film_part import FilmPart
 from vidcolor.io.segment_file import SegmentFile, read_packets, read_segment
-from vidcolor.io.segment_order import DecodeTimes, reorder_depth
+from vidcolor.io.segment_order import DecodeTimes, Passage
 from vidcolor.io.segment_writer import Piece, SegmentWriter
 from vidcolor.io.segments import DamagedSegment, SegmentStore
 from vidcolor.io.video import InputConfig, VideoReader
@@ -191,12 +192,76 @@ def test_what_a_header_says_of_threads_does_not_count(film, codec) -> None:
     assert store.has("k0")
 
 
+def _passed(shown, decoded, keys=(0,)):
+    passage = Passage()
+    for pts in shown:
+        passage.frame(pts)
+    for pts in decoded:
+        passage.packet(pts, pts in keys)
+    return passage
+
+
+@pytest.mark.parametrize(
+    ("decoded", "depth"),
+    [((0, 30, 10, 20), 1), ((0, 40, 20, 10, 30), 2), ((0, 10, 20), 0), ((0,), 0)],
+)
+def test_reordering_by_hand(decoded, depth) -> None:
+    passage = _passed(sorted(decoded), decoded)
+    passage.check("x")
+    assert (passage.reorder, passage.frames) == (depth, len(decoded))
+    assert (passage.first, passage.last) == (0, max(decoded))
+
+
+@pytest.mark.parametrize(
+    ("decoded", "keys"),
+    [
+        ((0, 10), (0,)),  # one is missing
+        ((0, 10, 10), (0,)),  # one came twice, one never
+        ((0, 10, 20, 30), (0,)),  # one came that nobody gave
+        ((10, 0, 20), (0, 10)),  # another one first
+        ((0, 10, 20), ()),  # no key frame
+        ((), ()),
+    ],
+)
+def test_what_an_encoder_keeps_or_makes_up_is_noticed(decoded, keys) -> None:
+    with pytest.raises(RuntimeError, match=f"gave {len(decoded)} packets for 3 frames"):
+        _passed((0, 10, 20), decoded, keys).check("x")
+
+
+def test_an_endless_shot_is_not_kept_in_mind() -> None:
+    passage = Passage()
+    tracemalloc.start()
+    for pts in range(50_000):
+        passage.frame(pts)
+        passage.packet(pts, pts == 0)
+    kept, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kept < 20_000  # bytes; a number for each frame would be more than a megabyte
+
+
+def test_a_card_that_was_changed_is_not_believed(film) -> None:
+    """Its numbers say where the next segment begins, before any packet is read."""
+    store = store_for(film)
+    write(store, film.path)
+    path = store.path("k0")
+    data = path.read_bytes()
+    at = data.rindex(b'"frames": ') + len(b'"frames": ')
+    assert store.has("k0")
+    path.write_bytes(data[:at] + bytes([data[at] ^ 1]) + data[at + 1 :])
+    assert not store.has("k0")
+    assert read_segment(path) is None
+
+
+def test_cards_of_a_long_film_share_what_is_the_same(film) -> None:
+    store = store_for(film)
+    cards = [store.find(key) for key in write(store, film.path)]
+    assert {id(card.encoder) for card in cards} == {id(store.encoder)}
+    assert len({id(card.header) for card in cards}) == 1
+
+
 def test_decode_times_by_hand() -> None:
     """I P B B, then a segment of one frame, then I P B."""
     shown = [0, 30, 10, 20, 40, 50, 70, 60]
-    assert reorder_depth(shown[:4]) == 1
-    assert reorder_depth([0, 40, 20, 10, 30]) == 2
-    assert reorder_depth([5]) == reorder_depth([]) == 0
     times = DecodeTimes(1, 10, 0)
     assert [times.next(pts) for pts in shown] == [-10, 0, 10, 20, 30, 40, 50, 60]
     times = DecodeTimes(0, 10, 7)

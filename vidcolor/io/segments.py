@@ -18,8 +18,9 @@ import io
 import itertools
 import json
 import re
+import sys
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -133,7 +134,10 @@ class SegmentStore:
             return None
         if card.broken and not broken:
             return None
-        return card if self._essence(bytes.fromhex(card.header)) == self._own_essence else None
+        if self._essence(bytes.fromhex(card.header)) != self._own_essence:
+            return None
+        # a long film has thousands of cards: what they share is kept once
+        return replace(card, encoder=self.encoder, header=sys.intern(card.header))
 
     def remove(self, key: str) -> None:
         """Forget a segment."""
