@@ -21,7 +21,7 @@ from vidcolor.distributed.engine import Engine, StoredFilm
 from vidcolor.errors import ConfigError, GuidanceError, MediaError
 from vidcolor.guided import Film, Said, find_guidance, read_said
 from vidcolor.io.image import is_image, list_images, read_image, still_frame, write_image
-from vidcolor.io.pipe import is_pipe, must_be_file
+from vidcolor.io.pipe.ends import is_pipe, must_be_file
 from vidcolor.io.prefetch import prefetch
 from vidcolor.io.target import Target
 from vidcolor.io.video import VideoReader

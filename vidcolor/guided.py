@@ -26,14 +26,18 @@ from vidcolor.guidance.references.entries import Reference, list_references, loa
 from vidcolor.guidance.references.solve import solve_references
 from vidcolor.guidance.script.entries import ColorScript
 from vidcolor.guidance.tracks.file import TracksFile, load_tracks
+from vidcolor.io.prefetch import prefetch
+from vidcolor.io.until_damage import UntilDamage
+from vidcolor.io.video import InputConfig, VideoReader
 from vidcolor.pipeline import Pipeline
 from vidcolor.records import FrameBatch, VideoInfo
 from vidcolor.stages.tone import Palette
 
-__all__ = ["Film", "Frames", "Said", "check_said", "find_guidance", "read_said"]
+__all__ = ["Film", "Frames", "Said", "check_said", "film_to_guide", "find_guidance", "read_said"]
 
 _log = logging.getLogger(__name__)
 
+_AHEAD = 2  # batches decoded before they are asked for
 _SMALL = (192, 320)  # of pictures of which only statistics count
 
 Frames = Callable[[], contextlib.AbstractContextManager[Iterable[FrameBatch]]]
@@ -125,6 +129,22 @@ def read_said(config: Config, script: ColorScript | None = None, path: Path | No
         script.grades_of_tracks(),
         path.parent,
     )
+
+
+def film_to_guide(source: Path, config: Config, line: Pipeline) -> Film:
+    """A film for the passes that find guidance; where it is damaged it ends."""
+
+    def opened(part: InputConfig) -> Frames:
+        @contextlib.contextmanager
+        def frames() -> Iterator[Iterable[FrameBatch]]:
+            with VideoReader(source, part) as reader:
+                yield UntilDamage(prefetch(reader, _AHEAD), config.output.keep_partial)
+
+        return frames
+
+    whole = replace(config.input, start=None, duration=None)
+    is_part = whole != config.input
+    return Film(opened(config.input), line, opened(whole) if is_part else None)
 
 
 def check_said(said: Said, config: Config) -> None:

@@ -15,18 +15,17 @@ from typing import Protocol
 from vidcolor.build import Download, Guidance, build_line
 from vidcolor.config import Config
 from vidcolor.errors import GuidanceError
-from vidcolor.guided import Said, check_said, find_guidance, read_said
+from vidcolor.guided import Said, check_said, film_to_guide, find_guidance, read_said
 from vidcolor.io.encode import VideoWriter
 from vidcolor.io.frame_planes import ColoredPlanes
 from vidcolor.io.other_packets import OtherPackets
-from vidcolor.io.pipe import PipeOut, is_pipe
-from vidcolor.io.pipe_reader import PipeReader
-from vidcolor.io.pipe_writer import PipeWriter, choose_format
+from vidcolor.io.pipe.ends import PipeOut, is_pipe
+from vidcolor.io.pipe.reader import PipeReader
+from vidcolor.io.pipe.writer import PipeWriter, choose_format
 from vidcolor.io.prefetch import prefetch
 from vidcolor.io.until_damage import UntilDamage
 from vidcolor.io.video import VideoReader
 from vidcolor.pipeline import Pipeline
-from vidcolor.plain import film_to_guide
 from vidcolor.records import Colored
 
 __all__ = ["Piped", "open_pipe"]

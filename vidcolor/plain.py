@@ -9,14 +9,14 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from vidcolor.build import Download, Guidance, build_line
 from vidcolor.config import Config
 from vidcolor.errors import ConfigError, MediaError
-from vidcolor.guided import Film, Frames, check_said, find_guidance, read_said
+from vidcolor.guided import check_said, film_to_guide, find_guidance, read_said
 from vidcolor.io.film_part import FilmPart, MisplacedFrame
 from vidcolor.io.prefetch import prefetch
 from vidcolor.io.segment_file import Segment
@@ -24,10 +24,10 @@ from vidcolor.io.segment_writer import Piece, SegmentWriter
 from vidcolor.io.segments import DamagedSegment, SegmentStore
 from vidcolor.io.target import Target
 from vidcolor.io.until_damage import UntilDamage
-from vidcolor.io.video import InputConfig, VideoReader
+from vidcolor.io.video import VideoReader
 from vidcolor.marks import film_mark, key_of, made_of
 from vidcolor.pipeline import Pipeline
-from vidcolor.records import FrameBatch, VideoInfo
+from vidcolor.records import VideoInfo
 from vidcolor.render import ListedShots, must_fit, of_one_kind, open_store
 from vidcolor.schema import to_dict
 from vidcolor.spans import Progress, Span
@@ -35,7 +35,7 @@ from vidcolor.stages.align import AlignedShots
 from vidcolor.stages.cut import FindShots, list_shots
 from vidcolor.stages.shots_file import Shot
 
-__all__ = ["PlainFilm", "film_to_guide"]
+__all__ = ["PlainFilm"]
 
 _log = logging.getLogger(__name__)
 
@@ -396,22 +396,6 @@ class PlainFilm:
         frames = store.join([span.key for span in spans], self.source, self._span())
         store.prune((), _KIND)
         return frames
-
-
-def film_to_guide(source: Path, config: Config, line: Pipeline) -> Film:
-    """A film for the passes that find guidance; where it is damaged it ends."""
-
-    def opened(part: InputConfig) -> Frames:
-        @contextlib.contextmanager
-        def frames() -> Iterator[Iterable[FrameBatch]]:
-            with VideoReader(source, part) as reader:
-                yield UntilDamage(prefetch(reader, _AHEAD), config.output.keep_partial)
-
-        return frames
-
-    whole = dataclasses.replace(config.input, start=None, duration=None)
-    is_part = whole != config.input
-    return Film(opened(config.input), line, opened(whole) if is_part else None)
 
 
 def _ignore(count: int) -> None:

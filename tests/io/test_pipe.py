@@ -21,13 +21,13 @@ import pytest
 from media import VFR, make_video, paint, picture, read_luma, read_packets
 
 from vidcolor.errors import ConfigError, MediaError
-from vidcolor.io import pipe_packets
 from vidcolor.io.encode import OutputConfig, VideoWriter
 from vidcolor.io.frame_planes import ColoredPlanes
-from vidcolor.io.pipe import PipeIn, PipeOut, is_pipe, must_be_file
-from vidcolor.io.pipe_reader import PipeReader
-from vidcolor.io.pipe_structure import Structure
-from vidcolor.io.pipe_writer import PipeWriter, choose_format
+from vidcolor.io.pipe import packets as pipe_packets
+from vidcolor.io.pipe.ends import PipeIn, PipeOut, is_pipe, must_be_file
+from vidcolor.io.pipe.reader import PipeReader
+from vidcolor.io.pipe.structure import Structure
+from vidcolor.io.pipe.writer import PipeWriter, choose_format
 from vidcolor.io.prefetch import prefetch
 from vidcolor.io.video import InputConfig, VideoReader
 
@@ -523,7 +523,7 @@ def test_nut_cannot_say_the_range_of_ffv1(tmp_path, caplog):
 
 def test_nothing_else_gets_into_standard_output():
     code = (
-        "import os; from vidcolor.io.pipe import PipeIn, PipeOut\n"
+        "import os; from vidcolor.io.pipe.ends import PipeIn, PipeOut\n"
         "with PipeOut('-') as out, PipeIn('-') as end:\n"
         "    print('noise', flush=True); os.system('echo more noise')\n"
         "    out.write(end.read(99) + end.read(99))\n"

@@ -1,1 +1,1 @@
-"""Files in and out: video, pictures, prefetching."""
+"""Files in and out: video, pipes, pictures, prefetching."""

@@ -17,7 +17,7 @@ from vidcolor.io.codecs import Encoding
 from vidcolor.io.matroska import TrackNotes, display_size, note_tracks, with_notes
 from vidcolor.io.other_packets import OtherPackets
 from vidcolor.io.picture import PictureEncoder
-from vidcolor.io.pipe import PipeOut
+from vidcolor.io.pipe.ends import PipeOut
 from vidcolor.io.source import as_time, file_url, reason
 from vidcolor.io.streams import OtherStreams
 from vidcolor.io.target import Target

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from vidcolor.errors import MediaError
 from vidcolor.io.codecs import Encoding
 from vidcolor.io.frame_planes import Planes
-from vidcolor.io.pipe import PipeOut
+from vidcolor.io.pipe.ends import PipeOut
 from vidcolor.records import VideoInfo
 
 __all__ = ["Y4mSink", "y4m_header"]

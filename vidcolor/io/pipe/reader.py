@@ -13,8 +13,8 @@ import av.error
 from vidcolor.errors import MediaError
 from vidcolor.io.decode import damaged, decode
 from vidcolor.io.demuxer import open_container
-from vidcolor.io.pipe import PipeIn
-from vidcolor.io.pipe_packets import PacketsOfPipe
+from vidcolor.io.pipe.ends import PipeIn
+from vidcolor.io.pipe.packets import PacketsOfPipe
 from vidcolor.io.source import Span, picture_of, reason
 from vidcolor.io.video import InputConfig, VideoReader
 

@@ -18,8 +18,8 @@ from vidcolor.io.encode_thread import EncodeThread, Sink
 from vidcolor.io.film_file import FilmFile
 from vidcolor.io.frame_planes import Planes
 from vidcolor.io.other_packets import OtherPackets, PacketsOfFile
-from vidcolor.io.pipe import PipeOut
-from vidcolor.io.pipe_y4m import Y4mSink
+from vidcolor.io.pipe.ends import PipeOut
+from vidcolor.io.pipe.y4m import Y4mSink
 from vidcolor.records import VideoInfo
 
 __all__ = ["PipeWriter", "choose_format"]

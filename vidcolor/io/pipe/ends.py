@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Self
 
 from vidcolor.errors import MediaError
-from vidcolor.io.pipe_structure import Structure
+from vidcolor.io.pipe.structure import Structure
 from vidcolor.io.source import reason
 
 __all__ = ["PipeEnd", "PipeIn", "PipeOut", "is_pipe", "must_be_file"]
