@@ -11,7 +11,8 @@ from made_shards import write_shard
 
 from vidcolor.errors import MediaError
 from vidcolor.evaluate.sets.data import open_data
-from vidcolor.evaluate.sets.shelf import TarShelf, natural
+from vidcolor.evaluate.sets.shelf import TarShelf
+from vidcolor.names import natural
 
 
 def names(data, **settings):

@@ -11,18 +11,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from vidcolor.errors import MediaError
-from vidcolor.evaluate.sets.shelf import natural
 from vidcolor.io.image import is_image
 from vidcolor.io.source import reason
+from vidcolor.names import FILM_EXTENSIONS, natural
 
-__all__ = ["FILM_EXTENSIONS", "Film", "Found", "find_films", "is_folder"]
-
-FILM_EXTENSIONS = (
-    ".mkv", ".mp4", ".m4v", ".mov", ".webm", ".avi", ".mpg", ".mpeg", ".m2v", ".vob", ".ts",
-    ".m2ts", ".mts", ".wmv", ".asf", ".flv", ".f4v", ".ogv", ".ogm", ".rm", ".rmvb", ".divx",
-    ".mxf", ".3gp", ".dv", ".nut", ".y4m",
-)  # fmt: skip
-"""File name extensions by which films in a folder are known."""
+__all__ = ["Film", "Found", "find_films", "is_folder"]
 
 _NAME_BYTES = 255  # that file systems allow
 _PARTS = ".parts"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,11 +17,12 @@ import torch
 
 from vidcolor.errors import MediaError
 from vidcolor.io.color_profile import jpeg_segments, png_chunks
-from vidcolor.io.planes import luma_of_rgb
 from vidcolor.io.picture_header import picture_header
+from vidcolor.io.planes import luma_of_rgb
 from vidcolor.io.source import find_file, reason
 from vidcolor.io.target import Target
 from vidcolor.io.tiff import ORIENTATION, alpha_pixels, is_tiff, tag_values
+from vidcolor.names import natural
 from vidcolor.records import ColorSpec, FrameBatch, VideoInfo
 
 __all__ = [
@@ -100,13 +100,7 @@ def list_images(folder: str | Path) -> list[Path]:
         raise MediaError(f"{folder}: cannot be listed ({reason(error)})") from error
     if not paths:
         raise MediaError(f"{folder}: holds no picture ({', '.join(EXTENSIONS)})")
-    return sorted(paths, key=_natural)
-
-
-def _natural(path: Path) -> tuple[list[tuple[int, int, str]], str]:
-    parts = re.split(r"(\d+)", path.name.casefold())
-    numbered = [(1, 0, part) if i % 2 == 0 else (0, int(part), "") for i, part in enumerate(parts)]
-    return numbered, path.name
+    return sorted(paths, key=lambda path: natural(path.name))
 
 
 def read_image(path: str | Path) -> tuple[FrameBatch, ImageInfo]:

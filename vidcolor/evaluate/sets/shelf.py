@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import tarfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path, PurePosixPath
@@ -13,20 +12,15 @@ import numpy as np
 import numpy.typing as npt
 
 from vidcolor.errors import MediaError
+from vidcolor.given import one_line, open_file
 from vidcolor.io.color_frames import read_picture
 from vidcolor.io.image import EXTENSIONS, is_image
 from vidcolor.io.source import reason
+from vidcolor.names import natural
 
-__all__ = ["FolderShelf", "Shelf", "TarShelf", "natural", "open_shelf", "pick", "walk"]
+__all__ = ["FolderShelf", "Shelf", "TarShelf", "open_shelf", "pick", "walk"]
 
 Bytes = npt.NDArray[np.uint8]
-
-
-def natural(name: str) -> tuple[list[tuple[int, int, str]], str]:
-    """A key by which 2 comes before 10."""
-    parts = re.split(r"(\d+)", name.casefold())
-    numbered = [(0, int(part), "") if i % 2 else (1, 0, part) for i, part in enumerate(parts)]
-    return numbered, name
 
 
 def walk(folder: Path) -> Iterator[tuple[Path, list[str]]]:
@@ -106,15 +100,18 @@ class TarShelf:
         self._places: dict[str, tuple[int, int]] = {}
         self.has_notes = False
         try:
-            with tarfile.open(path, "r:") as archive:
+            with open_file(path) as file, tarfile.open(fileobj=file, mode="r:") as archive:
                 for member in archive:
                     hidden = PurePosixPath(member.name).name.startswith(".")
                     if member.isfile() and not hidden and is_image(member.name):
                         self._places[member.name] = (member.offset_data, member.size)
                     self.has_notes |= member.name.endswith(".json")
                 self._size = path.stat().st_size
-        except (OSError, EOFError, tarfile.TarError) as error:
-            raise MediaError(f"{path}: not a readable plain tar: {error}") from None
+        except (
+            OSError, EOFError, tarfile.TarError, ValueError, LookupError, OverflowError
+        ) as error:  # fmt: skip
+            why = getattr(error, "strerror", None) or str(error)
+            raise MediaError(f"{path}: not a readable plain tar: {one_line(why)}") from None
         for name, (first, size) in self._places.items():
             if first + size > self._size:
                 raise MediaError(f"{path}: is cut off within {name}")

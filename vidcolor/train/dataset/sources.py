@@ -13,15 +13,13 @@ from typing import Literal
 from vidcolor.errors import MediaError
 from vidcolor.io.image import is_image, list_images
 from vidcolor.io.source import reason
+from vidcolor.names import FILM_EXTENSIONS
 
 __all__ = ["Source", "find_sources", "fingerprint"]
 
 Kind = Literal["film", "pictures", "shard"]
 
-_FILMS = (
-    ".mkv", ".mp4", ".m4v", ".mov", ".webm", ".avi", ".ts", ".m2ts", ".mts", ".mpg", ".mpeg",
-    ".vob", ".ogv", ".ogm", ".wmv", ".asf", ".flv", ".3gp", ".mxf", ".gif",
-)  # fmt: skip
+_FILMS = (*FILM_EXTENSIONS, ".gif")
 _SHARDS = (".tar",)
 _PORTION = 500
 """Pictures of a folder that are one piece of work."""
