@@ -462,3 +462,28 @@ def test_the_config_of_python_knows_fresh(source, whole, tmp_path):
     assert to_dict(config) == to_dict(replace(config))
     assert colorize_video(source, tmp_path / "a.mkv", config=config, fresh=True) == sum(LENGTHS)
     assert look(tmp_path / "a.mkv") == look(whole)
+
+
+def test_a_card_that_lies_about_what_follows_is_not_believed(source, whole, tmp_path):
+    """A bit turned over there would send the film to a place that is none."""
+    film, output = film_of(source), tmp_path / "a.mkv"
+    spans = list(film.spans(output))
+    for span in spans:
+        film.color_span(output, span)
+    path = film.segment(output, spans[1])
+    data = bytearray(path.read_bytes())
+    data[data.index(b",", data.rindex(b'"following": ')) - 1] ^= 1
+    path.write_bytes(data)
+    assert film.render(output) == sum(LENGTHS)
+    assert look(output) == look(whole)
+
+
+def test_what_a_killed_process_left_beside_the_film_goes(source, tmp_path):
+    output = tmp_path / "a.mkv"
+    left = [tmp_path / f".a.partial-0123456{n}.mkv" for n in range(2)]
+    for path in left:
+        path.write_bytes(b"half a film")
+    other = tmp_path / ".b.partial-01234567.mkv"  # somebody may be writing it
+    other.touch()
+    film_of(source).render(output)
+    assert sorted(tmp_path.iterdir()) == [other, output]

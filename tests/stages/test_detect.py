@@ -325,7 +325,7 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
         ('{"frame": 1, "boxes": {}}', '2: "boxes" is an object, expected a list'),
         ('{"frame": 1, "boxes": [[1, 2, 3]]}', r"2: box 1 is \[1, 2, 3\]; expected four"),
         ('{"frame": 1, "boxes": [[1, 2, 3, "4"]]}', "2: box 1 is"),
-        ('{"frame": 1, "boxes": [[1, 2, NaN, 4]]}', "2: box 1 is"),
+        ('{"frame": 1, "boxes": [[1, 2, NaN, 4]]}', "2: no JSON .NaN is no number at column 31"),
         ('{"frame": 1, "boxes": [[9, 2, 3, 4]]}', r"2: box 1 \[9, 2, 3, 4\] is empty"),
         ('{"frame": 1, "boxes": [[1, 2, 3, 4]], "scores": []}', '2: "scores" has 0, expected 1'),
         ('{"frame": 1, "boxes": [[1, 2, 3, 4]], "scores": [2]}', "2: score 2; expected"),

@@ -6,7 +6,6 @@ Reference: Adobe, Cube LUT Specification 1.0 (2013); the input ranges of DaVinci
 from __future__ import annotations
 
 import array
-import difflib
 import math
 import re
 from collections.abc import Sequence
@@ -19,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from vidcolor.errors import GuidanceError
+from vidcolor.given import nearest, read_text, shown
 
 __all__ = ["Lut", "read_cube"]
 
@@ -103,9 +103,7 @@ def read_cube(path: Path) -> Lut:
         GuidanceError: If the file cannot be read or is anything else, with the line.
     """
     try:
-        if path.stat().st_size > _MOST_BYTES:
-            raise GuidanceError(f"{path}: too large for a .cube file")
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path, _MOST_BYTES)
     except OSError as error:
         raise GuidanceError(f"{path}: the look cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
@@ -144,9 +142,9 @@ class _Reader:
         name, *words = line.split(None, 1)
         rest = words[0] if words else ""
         if name not in _KEYWORDS:
-            near = difflib.get_close_matches(name.upper(), _KEYWORDS, 1)
-            hint = f"did you mean {near[0]}?" if near else f"known: {', '.join(_KEYWORDS)}"
-            self.fail(f"unknown keyword {name!r}; {hint}")
+            near = nearest(name.upper(), _KEYWORDS)
+            hint = f"did you mean {near}?" if near else f"known: {', '.join(_KEYWORDS)}"
+            self.fail(f"unknown keyword {shown(name)}; {hint}")
         if self.values:
             self.fail(f"{name} after the first entry; keywords come first")
         if name in self.seen:
@@ -168,8 +166,8 @@ class _Reader:
         if self.kind is not None:
             self.fail("a 1D and a 3D table in one file; keep one of them")
         self.kind, most = _SIZES[name]
-        if not re.fullmatch(r"\d{1,9}", rest.strip()) or not 2 <= int(rest) <= most:
-            self.fail(f"{name} must be a whole number from 2 to {most}, not {rest.strip()!r}")
+        if not re.fullmatch(r"[0-9]{1,9}", rest.strip()) or not 2 <= int(rest) <= most:
+            self.fail(f"{name} must be a whole number from 2 to {most}, not {shown(rest.strip())}")
         self.size = int(rest)
 
     def numbers(self, text: str, count: int, of: str) -> Sequence[float]:
@@ -179,7 +177,7 @@ class _Reader:
         except ValueError:
             values = []
         if len(values) != count or not all(map(math.isfinite, values)):
-            self.fail(f"{of} must be {count} numbers, not {text.strip()!r}")
+            self.fail(f"{of} must be {count} numbers, not {shown(text.strip())}")
         return values
 
     def entry(self, line: str) -> None:

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
+from decimal import Decimal
 from fractions import Fraction
 from itertools import pairwise
 
 from vidcolor.errors import ConfigError, GuidanceError
+from vidcolor.given import shown
 
 __all__ = ["FrameTimes", "Moment"]
+
+_TIME = re.compile(r"(?:\d{1,9}:){0,2}(?:\d{1,12}(?:\.\d{0,400})?|\.\d{1,400})", re.ASCII)
+_LONGEST_S = 1e12
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,20 +185,20 @@ class Moment:
         return times.of(self.number(times, where))
 
 
+def _decimal(value: float) -> str:
+    """The digits of a number; empty if it is too large, or none."""
+    return format(Decimal(repr(float(value))), "f") if abs(value) < _LONGEST_S else ""
+
+
 def parse_time(value: str | float) -> Fraction:
     """Seconds of "3.2", "2:03.4", "1:02:03.4" or a number, exactly as written.
 
     Raises:
         ConfigError: If it is no time.
     """
-    parts = value.strip().split(":") if isinstance(value, str) else [repr(float(value))]
-    try:
-        numbers = [Fraction(part) for part in parts]
-    except (ValueError, ZeroDivisionError):
-        numbers = []
-    whole = all(part.isdigit() for part in parts[:-1])
-    plain = not any(mark in part for part in parts for mark in "/_")
-    fits = all(number < 60 for number in numbers[1:])
-    if not (1 <= len(numbers) <= 3 and whole and plain and fits and numbers[-1] >= 0):
-        raise ConfigError(f"time {value!r} is none; write seconds (3.2) or 1:02:03.4")
+    text = value.strip() if isinstance(value, str) else _decimal(value)
+    # no other form: of "1e999999999" all digits would be written out
+    numbers = [Fraction(part) for part in text.split(":")] if _TIME.fullmatch(text) else []
+    if not numbers or any(number >= 60 for number in numbers[1:]):
+        raise ConfigError(f"time {shown(value)} is none; write seconds (3.2) or 1:02:03.4")
     return sum((number * 60**i for i, number in enumerate(reversed(numbers))), Fraction(0))

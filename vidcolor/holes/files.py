@@ -10,7 +10,6 @@ from __future__ import annotations
 import csv
 import io
 import logging
-import re
 import secrets
 import shutil
 from collections.abc import Callable, Iterator
@@ -22,6 +21,7 @@ import cv2
 import numpy as np
 
 from vidcolor.errors import ConfigError, MediaError
+from vidcolor.given import read_file, read_text
 from vidcolor.holes.classes import (
     CLASSES,
     Drawn,
@@ -33,6 +33,7 @@ from vidcolor.holes.classes import (
 )
 from vidcolor.holes.draw import KINDS
 from vidcolor.holes.outlines import Hole
+from vidcolor.names import natural
 from vidcolor.schema import to_toml
 
 __all__ = [
@@ -53,6 +54,7 @@ INDEX = "holes.csv"
 _SETTINGS = "set.toml"
 _FIELDS = ("id", "file", "kind", "class", "share", "border")
 _EXTENSIONS = (".png", ".bmp", ".tif", ".tiff", ".jpg", ".jpeg")
+_MOST_BYTES = 1 << 30  # of a picture
 _DAMAGED = 128
 _NEARLY_ALL = 0.75
 _SAMPLE = 15
@@ -242,7 +244,7 @@ def read_hole(path: str | Path, size: tuple[int, int] | None = None, invert: boo
     """
     path = Path(path)
     try:
-        data = np.frombuffer(path.read_bytes(), np.uint8)
+        data = np.frombuffer(read_file(path, _MOST_BYTES), np.uint8)
     except OSError as error:
         raise MediaError(f"{path}: cannot be read ({error.strerror})") from error
     gray = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE) if len(data) else None
@@ -270,12 +272,7 @@ def list_masks(folder: str | Path) -> list[Path]:
         raise MediaError(f"{folder}: is no folder of masks ({error.strerror})") from error
     if not found:
         raise MediaError(f"{folder}: holds no masks; expected {', '.join(_EXTENSIONS)}")
-    return sorted(found, key=_natural)
-
-
-def _natural(path: Path) -> list[tuple[int, str]]:
-    parts = re.findall(r"\d+|\D+", path.name)
-    return [(int(part), "") if part.isdigit() else (-1, part) for part in parts]
+    return sorted(found, key=lambda path: natural(path.name))
 
 
 class HoleFiles:
@@ -329,8 +326,8 @@ class HoleFiles:
 def _read_kinds(path: Path) -> dict[str, str]:
     """Kinds by file name, from an index if there is one."""
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError):
+        text = read_text(path)
+        rows = csv.DictReader(io.StringIO(text))
+        return {row["file"]: row.get("kind") or "" for row in rows if row.get("file")}
+    except (OSError, UnicodeDecodeError, csv.Error):
         return {}
-    rows = csv.DictReader(io.StringIO(text))
-    return {row["file"]: row.get("kind") or "" for row in rows if row.get("file")}

@@ -34,7 +34,6 @@ _NUMBERS = {0xE7, 0xAB, 0xA7}
 """Times, sizes and places of clusters."""
 _BOXES = {b"ftyp", b"moov", b"mdat", b"moof", b"free", b"skip", b"wide", b"uuid", b"sidx", b"meta"}
 _MORE_BOXES = {b"styp", b"emsg", b"prft", b"mfra", b"pnot", b"udta", b"ssix", b"pdin"}
-_LISTS = (b"movi", b"rec ")
 _CHUNK = re.compile(rb"[0-9A-Za-z ]{4}")
 _CUT_OFF = "it is cut off at its end"
 
@@ -129,9 +128,7 @@ def _walk_matroska(data: Bytes) -> str | None:
             if not _is_sound(data, content, content + size):
                 return _damaged_at(at)
             tracks.update(_track_numbers(data, content, content + size))
-        elif identity == _GROUP and not _is_block(data, _block_of(data, content, size), tracks):
-            return _damaged_at(at)
-        elif identity == _SIMPLE_BLOCK and not _is_block(data, content, tracks):
+        elif (identity == _GROUP and not _is_block(data, _block_of(data, content, size), tracks)) or (identity == _SIMPLE_BLOCK and not _is_block(data, content, tracks)):
             return _damaged_at(at)
         at = content + size
     return None
@@ -202,25 +199,36 @@ def _boxes_end(data: Bytes) -> int:
 
 
 def _walk_avi(data: Bytes) -> str | None:
-    """RIFF chunks, of which files above 1 GB have several, and the packets in them."""
-    at, end = 0, len(data)
-    over = 0
-    while at + 8 <= end:
+    """RIFF chunks, of which files above 1 GB have several, the lists in them, and the packets."""
+    at, streams = 0, 0
+    ends: list[int] = []  # of the chunks around
+    while at + 8 <= len(data):
         name, size = data[at : at + 4], struct.unpack("<I", data[at + 4 : at + 8])[0]
-        if name == b"RIFF":
-            over = at + 8 + size
-            if over > end:
-                return _missing(over, end)
-        elif at >= over + over % 2:
-            return None  # what lies behind means nothing
-        elif not _CHUNK.fullmatch(name):
-            if data[at - 1 : at + 3] == b"RIFF" or not _CHUNK.fullmatch(data[at - 1 : at + 3]):
-                return _damaged_at(at)
+        while ends and at >= ends[-1]:
+            ends.pop()
+        end = at + 8 + size
+        if not ends:
+            if name != b"RIFF":
+                return None  # what lies behind means nothing
+            if end > len(data):
+                return _missing(end, len(data))
+        elif not _CHUNK.fullmatch(name) and _CHUNK.fullmatch(data[at - 1 : at + 3]):
             at -= 1  # a chunk of odd length without the byte that should fill it
             continue
-        is_list = name == b"RIFF" or (name == b"LIST" and data[at + 8 : at + 12] in _LISTS)
-        at += 12 if is_list else 8 + size + size % 2
+        elif not _CHUNK.fullmatch(name) or end > ends[-1] or _is_strange(name, streams):
+            return _damaged_at(at)
+        streams += name == b"strh"
+        if name in (b"RIFF", b"LIST"):
+            ends.append(end + size % 2)
+            at += 12
+        else:
+            at = end + size % 2
     return None
+
+
+def _is_strange(name: bytes, streams: int) -> bool:
+    """Whether a chunk is named as a packet of a stream that is not there; FFmpeg drops it."""
+    return name[:2].isdigit() and int(name[:2]) >= streams
 
 
 # -- GIF -------------------------------------------------------------------------------------------

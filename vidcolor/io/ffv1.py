@@ -17,7 +17,8 @@ _NOTHING = 0xFFFFFFFF
 class SliceSums:
     """Looks whether the slices of pictures hold what their checksums say.
 
-    Whether a film has checksums shows in the first picture in which all are right.
+    Whether a film has checksums shows in the first picture whose slices lie end to end with them,
+    or in the first of them that is right.
     """
 
     def __init__(self) -> None:
@@ -31,20 +32,22 @@ class SliceSums:
             packet: A picture as stored.
         """
         if packet and not (self._wrong and self._has_sums):
-            right = _is_right(packet)
-            self._has_sums = self._has_sums or right
-            self._wrong = self._wrong or not right
+            has_sums, is_right = _look_at(packet)
+            self._has_sums = self._has_sums or has_sums
+            self._wrong = self._wrong or not is_right
         return self._wrong and self._has_sums
 
 
-def _is_right(packet: bytes) -> bool:
+def _look_at(packet: bytes) -> tuple[bool, bool]:
+    """Whether a picture seems to have checksums, and whether all of them are right."""
     end = len(packet)
-    while end > 0:
-        if end < _FOOTER:
-            return False
+    found = []
+    while end >= _FOOTER:
         begin = end - _FOOTER - int.from_bytes(packet[end - _FOOTER : end - _FOOTER + 3], "big")
+        if begin < 0:
+            break
         # the polynomial of zlib from the other end, which begins with 0 and leaves nothing over
-        if begin < 0 or zlib.crc32(packet[begin:end].translate(_MIRRORED), _NOTHING) != _NOTHING:
-            return False
+        mirrored = packet[begin:end].translate(_MIRRORED)
+        found.append(zlib.crc32(mirrored, _NOTHING) == _NOTHING)
         end = begin
-    return True
+    return end == 0 or any(found), end == 0 and all(found)

@@ -34,11 +34,13 @@ class PictureHeader:
         height: Rows as stored.
         width: Columns as stored.
         is_one: It holds no further pictures, as an animation or a document does.
+        least: Bytes that a picture of this size needs; decoders fill in gray where they lack.
     """
 
     height: int
     width: int
     is_one: bool = True
+    least: int = 0
 
 
 def picture_header(path: Path, data: bytes) -> PictureHeader:
@@ -65,6 +67,8 @@ def picture_header(path: Path, data: bytes) -> PictureHeader:
             f"{path}: says that it is {width}x{height} pixels large; at most "
             f"{MOST_PIXELS // 1_000_000} million are read"
         )
+    if len(data) < header.least:
+        raise MediaError(f"{path}: is cut off")
     return header
 
 
@@ -110,9 +114,8 @@ def _jpeg(data: bytes) -> PictureHeader | None:
     for marker, _, content in jpeg_segments(data):
         if marker in _FRAMES:
             height, width = struct.unpack_from(">HH", content, 1)
-            if marker in _HUFFMAN and len(data) * 8 < height * width // 64:
-                raise IndexError  # a bit for each block is the least; decoders fill in gray
-            return PictureHeader(height, width)
+            least = height * width // 64 // 8 if marker in _HUFFMAN else 0  # a bit for each block
+            return PictureHeader(height, width, least=least)
     return None
 
 

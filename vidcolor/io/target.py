@@ -50,6 +50,8 @@ class Target:
                 raise MediaError(f"{path}: is not a file that can be replaced")
             if not overwrite:
                 raise MediaError(f"{path}: exists; use --overwrite to replace it")
+        elif self.path.is_symlink():
+            raise MediaError(f"{path}: is a link that leads to itself")
         self.temporary = self._create()
 
     def _create(self) -> Path:

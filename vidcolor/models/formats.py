@@ -59,6 +59,7 @@ _PARTS = (
     ("fusion", "latest_net_GF.pth", "fusion_model"),
 )
 _MOST_GROWTH = 20  # that an archive may grow by when unpacked; weights hardly do
+_LONGEST_REASON = 400
 _NAME_SHOWN = 100  # letters of a network's name in an error
 _SLACK = 1 << 28  # elements that a network may have beside those of its file: a gigabyte
 _BAD_ZIP = (
@@ -378,7 +379,7 @@ def _create(
         AttributeError, AssertionError, RecursionError,
     ) as error:  # fmt: skip
         made = f"cannot make {one_line(model[:_NAME_SHOWN])} with {shown(dict(settings))}"
-        raise WeightsError(f"{name}: {made}: {_line(error)}") from None
+        raise WeightsError(f"{name}: {made}: {_line(error)[:_LONGEST_REASON]}") from None
 
 
 def _settings_text(settings: Mapping[str, Any]) -> str:

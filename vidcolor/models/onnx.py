@@ -10,7 +10,10 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import lzma
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from vidcolor.errors import ConfigError, WeightsError
+from vidcolor.given import open_file, read_file
 from vidcolor.models.registry import ModelSpec, model_spec
 from vidcolor.records import Hints, Rois
 
@@ -55,6 +59,8 @@ INSTALL = "pip install 'vidcolor[export]'"
 
 _log = logging.getLogger(__name__)
 _FORMAT = 1
+_MOST_BYTES = 2 << 30  # of a file of protobuf
+_MOST_CARD_BYTES = 1 << 20
 _DOMAINS = ("", "ai.onnx")  # of operators that every runtime has
 _LOG_ERRORS = 3  # of ONNX Runtime, whose warnings speak to its authors
 
@@ -409,13 +415,18 @@ def open_onnx(path: Path, device: torch.device | str = "cpu") -> OnnxColorizer:
 def _read_pt2(path: Path) -> ExportCard:
     name = f"extra/{CARD_KEY}.json"
     try:
-        with zipfile.ZipFile(path) as archive:
+        with open_file(path) as file, zipfile.ZipFile(file) as archive:
             # all that PyTorch writes lies in one folder, whose name is that of the file
-            found = [m for m in archive.namelist() if m.partition("/")[2] == name]
+            found = [m for m in archive.infolist() if m.filename.partition("/")[2] == name]
+            if found and found[0].file_size > _MOST_CARD_BYTES:
+                raise ValueError(f"its {name} is larger than a description")
             text = archive.read(found[0]).decode() if found else None
     except OSError as error:
         raise WeightsError(f"cannot read {path}: {error.strerror or error}") from None
-    except (zipfile.BadZipFile, UnicodeDecodeError) as error:
+    except (
+        zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, ValueError,
+        LookupError, OverflowError, struct.error,
+    ) as error:  # fmt: skip
         raise WeightsError(f"{path} is damaged or no .pt2 file: {_line(error)}") from None
     if text is None:
         raise WeightsError(f"{path}: was not written by `vidcolor export`: has no {name}")
@@ -430,7 +441,7 @@ def _read_onnx(path: Path) -> tuple[bytes, ExportCard]:
     except ImportError as error:
         raise WeightsError(f"{path}: needs a package ({error}): {INSTALL}") from None
     try:
-        content = path.read_bytes()
+        content = read_file(path, _MOST_BYTES)
     except OSError as error:
         raise WeightsError(f"cannot read {path}: {error.strerror or error}") from None
     try:

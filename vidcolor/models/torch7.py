@@ -19,6 +19,7 @@ Differs:
 from __future__ import annotations
 
 import mmap
+import os
 import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
@@ -31,6 +32,7 @@ import torch
 from torch import Tensor
 
 from vidcolor.errors import WeightsError
+from vidcolor.given import open_file
 
 __all__ = [
     "Record",
@@ -128,7 +130,7 @@ def sides(sizes: Sequence[int]) -> str:
 
 def is_torch7(path: Path) -> bool:
     """Whether a file begins as `torch.save` of Torch7 begins a table or an object."""
-    with path.open("rb") as file:
+    with open_file(path) as file:
         return file.read(4) in (struct.pack("<i", _TABLE), struct.pack("<i", _TORCH))
 
 
@@ -142,8 +144,8 @@ def read_torch7(path: Path) -> Any:
         WeightsError: If the file is missing, damaged, or of another form.
     """
     try:
-        with path.open("rb") as file:
-            if not path.stat().st_size:
+        with open_file(path) as file:
+            if not os.fstat(file.fileno()).st_size:
                 raise WeightsError(f"{path} is damaged: it is empty")
             data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
     except OSError as error:

@@ -23,6 +23,9 @@ __all__ = ["from_network", "luma_to_network", "network_size", "to_network"]
 
 Array = npt.NDArray[Any]
 
+_LONGEST = 8
+"""Long side of a network's picture in short ones, at most: a strip must not fill the memory."""
+
 
 def network_size(
     info: VideoInfo, short_side: int = 256, multiple: int = 8, square: bool = False
@@ -36,7 +39,8 @@ def network_size(
         square: Both sides get `short_side`, the aspect is given up.
 
     Returns:
-        `(height, width)` of the upright picture with square pixels.
+        `(height, width)` of the upright picture with square pixels; one that is longer than 8
+        times its short side is pressed together.
 
     Raises:
         ValueError: If `short_side` or `multiple` is not positive.
@@ -49,7 +53,7 @@ def network_size(
     height, width = float(info.height), float(info.width * info.sample_aspect)
     if _turns(info) % 2:
         height, width = width, height
-    aspect = max(height, width) / min(height, width)
+    aspect = min(max(height, width) / min(height, width), _LONGEST)
     long = max(1, round(short_side * aspect / multiple)) * multiple
     return (short, long) if height <= width else (long, short)
 

@@ -38,6 +38,9 @@ _FAR_S = Fraction(12)
 _STEP_S = Fraction(4)
 """So far apart."""
 
+_MOST_STEPS = 10_000
+"""Between two key frames, at most: a film may say that it is millions of years long."""
+
 _FULL = 0.98  # of the longest distance of key frames, at which the encoder had to place one
 _PLACED = 0.9  # likeness below which a key frame that the encoder chose begins a shot
 _DUE = 0.72  # and one that had to come
@@ -99,6 +102,7 @@ def sketch(
 ) -> Iterator[SketchShot]:
     """Find shots without decoding the film.
 
+    Where the same picture stands for longer than four seconds, the next one looked at is a key frame.
     A shot is handed out as soon as two of its key frames were seen (the second, which lies well
     inside, is its picture), or the next shot has begun. Black key frames begin nothing.
 
@@ -121,12 +125,17 @@ def sketch(
     part = None if limit is None else (_end(film, stops[-1].pts) - stops[0].pts) / limit
     shot: _Open | None = None
     wanted = float(stops[0].pts)
+    stands, before_pts = False, None
     for stop in stops:
         if stop.pts < wanted and (shot is None or shot.told):
             continue
-        frame = film.near(stop.pts) if stop.key else film.at(stop.pts)
         if progress is not None:
             progress(1)
+        stands = stands and not stop.key
+        if stands:  # or the film has ended, earlier than it says
+            continue
+        frame = film.near(stop.pts) if stop.key else film.at(stop.pts)
+        stands, before_pts = frame.pts[0] == before_pts, frame.pts[0]
         look = look_at(frame)
         begins = shot is not None and _differs(shot.last, look, stop.least)
         if shot is not None and begins and not shot.told:
@@ -184,7 +193,7 @@ def _stops(film: FilmFrames) -> list[_Stop]:
     for (pts, least), (following, _) in pairwise([*kept, (round(end), 0)]):
         stops.append(_Stop(pts, True, least))
         if (following - pts) * base > _FAR_S:
-            step = max(1, round(_STEP_S / base))
+            step = max(1, round(_STEP_S / base), (following - pts) // _MOST_STEPS)
             stops += [_Stop(one, False, _DUE) for one in range(pts + step, following, step)]
     return stops
 

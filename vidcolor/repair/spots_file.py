@@ -10,7 +10,6 @@ a spot that is found again where such a box lies gets that state.
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from vidcolor.errors import GuidanceError
+from vidcolor.given import nearest, parse_json, read_lines, shown
 from vidcolor.repair.records import KINDS, Marked, Spot, State
 from vidcolor.repair.records import Kind as SpotKind
 
@@ -119,50 +119,48 @@ def read_verdicts(path: Path) -> Verdicts:
     Raises:
         GuidanceError: If the file is missing or not as it should be, with the line.
     """
+    by_frame: dict[int, list[_Verdict]] = {}
     try:
-        text = path.read_text(encoding="utf-8")
+        for number, line in read_lines(path):
+            frame, verdict = _read(line, f"spots file {path}, line {number}")
+            by_frame.setdefault(frame, []).append(verdict)
     except OSError as error:
         raise GuidanceError(f"spots file {path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
         raise GuidanceError(f"spots file {path} is no text in UTF-8") from error
-    by_frame: dict[int, list[_Verdict]] = {}
-    for number, line in enumerate(text.splitlines(), 1):
-        if line.strip():
-            frame, verdict = _read(line, f"spots file {path}, line {number}")
-            by_frame.setdefault(frame, []).append(verdict)
     return Verdicts(by_frame)
 
 
 def _read(line: str, where: str) -> tuple[int, _Verdict]:
     try:
-        row: Any = json.loads(line)
+        row: Any = parse_json(line)
     except json.JSONDecodeError as error:
         raise GuidanceError(f"{where}: no JSON: {error.msg}") from error
     if not isinstance(row, dict):
         raise GuidanceError(f"{where}: an object with frame, box and state is expected")
     for name in row:
         if name not in _KEYS:
-            near = difflib.get_close_matches(name, _KEYS, 1, 0.0)
-            raise GuidanceError(f"{where}: unknown key {name!r}, did you mean {near[0]!r}?")
+            near = nearest(name, _KEYS, 0.0)
+            raise GuidanceError(f"{where}: unknown key {shown(name)}, did you mean {near!r}?")
     for name in _NEEDED:
         if name not in row:
             raise GuidanceError(f"{where}: {name} is missing")
     frame, box, state = row["frame"], row["box"], row["state"]
     if not _whole(frame) or frame < 0:
-        raise GuidanceError(f"{where}: frame must be a number from 0, not {frame!r}")
+        raise GuidanceError(f"{where}: frame must be a number from 0, not {shown(frame)}")
     if not isinstance(box, list) or len(box) != 4 or not all(map(_whole, box)):
-        raise GuidanceError(f"{where}: box must be [left, top, right, bottom], not {box!r}")
+        raise GuidanceError(f"{where}: box must be [left, top, right, bottom], not {shown(box)}")
     if box[2] <= box[0] or box[3] <= box[1]:
         raise GuidanceError(f"{where}: box {box} is empty")
     if state not in get_args(State):
         raise GuidanceError(
-            f"{where}: state must be one of {', '.join(get_args(State))}, not {state!r}"
+            f"{where}: state must be one of {', '.join(get_args(State))}, not {shown(state)}"
         )
     kind, pts = row.get("kind"), row.get("pts")
     if kind is not None and kind not in KINDS:
-        raise GuidanceError(f"{where}: kind must be one of {', '.join(KINDS)}, not {kind!r}")
+        raise GuidanceError(f"{where}: kind must be one of {', '.join(KINDS)}, not {shown(kind)}")
     if pts is not None and not _whole(pts):
-        raise GuidanceError(f"{where}: pts must be a whole number, not {pts!r}")
+        raise GuidanceError(f"{where}: pts must be a whole number, not {shown(pts)}")
     return frame, _Verdict((box[0], box[1], box[2], box[3]), state, kind, pts, where)
 
 

@@ -21,6 +21,7 @@ from typing import Any
 import torch
 
 from vidcolor.errors import GuidanceError
+from vidcolor.given import parse_json, read_lines, shown
 from vidcolor.records import Detected, Detections, FrameBatch, Tracked
 
 __all__ = ["BoxesFile", "boxes_line"]
@@ -81,7 +82,7 @@ class BoxesFile:
 
     def __init__(self, path: str | Path) -> None:
         self._path = Path(path)
-        self._names: list[str] = []
+        self._names: dict[str, int] = {}  # and their numbers
         self._rows = self._read()
         with_ids = {row.ids is not None for row in self._rows.values() if row.boxes}
         if len(with_ids) == 2:
@@ -156,14 +157,12 @@ class BoxesFile:
     def _read(self) -> dict[int, _Row]:
         rows: dict[int, _Row] = {}
         try:
-            with self._path.open(encoding="utf-8") as file:
-                for number, text in enumerate(file, 1):
-                    if text.strip():
-                        frame, row = self._parse(number, text)
-                        if frame in rows:
-                            earlier = rows[frame].line
-                            raise self._error(number, f"frame {frame} is already on line {earlier}")
-                        rows[frame] = row
+            for number, text in read_lines(self._path):
+                frame, row = self._parse(number, text)
+                if frame in rows:
+                    earlier = rows[frame].line
+                    raise self._error(number, f"frame {frame} is already on line {earlier}")
+                rows[frame] = row
         except UnicodeDecodeError:
             raise GuidanceError(
                 f"{self._path}: is no text; expected one JSON object a line, like {_EXAMPLE}"
@@ -177,18 +176,16 @@ class BoxesFile:
 
     def _parse(self, line: int, text: str) -> tuple[int, _Row]:
         try:
-            entry = json.loads(text)
+            entry = parse_json(text)
         except json.JSONDecodeError as error:
             raise self._error(
                 line, f"no JSON ({error.msg} at column {error.colno}); expected {_EXAMPLE}"
             ) from None
-        except RecursionError:
-            raise self._error(line, f"nested too deep; expected {_EXAMPLE}") from None
         if not isinstance(entry, dict):
             raise self._error(line, f"is {_kind(entry)}, expected an object like {_EXAMPLE}")
         unknown = sorted(set(entry) - set(_KEYS))
         if unknown:
-            raise self._error(line, f"unknown key {unknown[0]!r}; expected {', '.join(_KEYS)}")
+            raise self._error(line, f"unknown key {shown(unknown[0])}; expected {', '.join(_KEYS)}")
         for key in ("frame", "boxes"):
             if key not in entry:
                 raise self._error(line, f'"{key}" is missing; expected {_EXAMPLE}')
@@ -201,25 +198,26 @@ class BoxesFile:
         scores = self._list(line, "scores", entry, count, [1.0] * count)
         for score in scores:
             if not _is_number(score) or not 0 <= score <= 1:
-                raise self._error(line, f"score {score!r}; expected a number from 0 to 1")
+                raise self._error(line, f"score {shown(score)}; expected a number from 0 to 1")
         labels = self._list(line, "labels", entry, count, ["object"] * count)
         for label in labels:
             if not isinstance(label, str):
-                raise self._error(line, f'label {label!r}; expected a name in quotes, "person"')
-            if label not in self._names:
-                self._names.append(label)
+                raise self._error(
+                    line, f'label {shown(label)}; expected a name in quotes, "person"'
+                )
+            self._names.setdefault(label, len(self._names))
         ids = None
         if entry.get("ids") is not None:
             given = self._list(line, "ids", entry, count, [])
             ids = tuple(self._whole(line, "id", one) for one in given)
             if len(set(ids)) < len(ids):
-                raise self._error(line, f"an id occurs twice in {list(ids)}")
+                raise self._error(line, f"an id occurs twice in {shown(list(ids))}")
         row = _Row(
             line,
             pts,
             boxes,
             tuple(float(score) for score in scores),
-            tuple(self._names.index(label) for label in labels),
+            tuple(self._names[label] for label in labels),
             ids,
         )
         return frame, row
@@ -231,7 +229,7 @@ class BoxesFile:
         for k, box in enumerate(value, 1):
             if not isinstance(box, list) or len(box) != 4 or not all(_is_number(v) for v in box):
                 raise self._error(
-                    line, f"box {k} is {json.dumps(box)}; expected four numbers [x0, y0, x1, y1]"
+                    line, f"box {k} is {shown(box)}; expected four numbers [x0, y0, x1, y1]"
                 )
             x0, y0, x1, y1 = box
             if x1 <= x0 or y1 <= y0:
@@ -256,7 +254,7 @@ class BoxesFile:
 
     def _whole(self, line: int, key: str, value: Any) -> int:
         if isinstance(value, bool) or not isinstance(value, int) or abs(value) >= 1 << 62:
-            raise self._error(line, f"{key} is {json.dumps(value)}, expected a whole number")
+            raise self._error(line, f"{key} is {shown(value)}, expected a whole number")
         return value
 
 
@@ -274,4 +272,4 @@ def _kind(value: Any) -> str:
         return "an object"
     if isinstance(value, list):
         return "a list"
-    return json.dumps(value)
+    return shown(value)

@@ -8,12 +8,10 @@ Weights: its model zoo's, trained on COCO, given as a file.
 from __future__ import annotations
 
 import importlib.resources
-import pickle
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -23,6 +21,7 @@ from vidcolor.models.weights import read_tensors
 from vidcolor.records import Detected, Detections, FrameBatch
 from vidcolor.stages.detect import COCO_NAMES, look
 from vidcolor.stages.detect_torchvision import autocast_backbone, see_in_parts
+from vidcolor.stages.zoo_file import read_zoo
 
 if TYPE_CHECKING:
     from vidcolor.stages.detect import DetectConfig
@@ -32,27 +31,6 @@ __all__ = ["Detectron2Detector", "build_detectron2", "load_detectron2"]
 _ZOO = "https://github.com/facebookresearch/detectron2/blob/main/MODEL_ZOO.md"
 _SHORT_SIDE_PX = 800
 _LONG_SIDE_PX = 1333
-# what a pickle of the model zoo may name: arrays of numpy, nothing that runs
-_ARRAY_PARTS = {
-    ("numpy", "dtype"),
-    ("numpy", "ndarray"),
-    ("numpy.core.multiarray", "_reconstruct"),
-    ("numpy.core.multiarray", "scalar"),
-    ("numpy._core.multiarray", "_reconstruct"),
-    ("numpy._core.multiarray", "scalar"),
-    ("_codecs", "encode"),
-    ("collections", "OrderedDict"),
-}
-
-
-class _ArrayUnpickler(pickle.Unpickler):
-    """Reads arrays and refuses everything else."""
-
-    def find_class(self, module: str, name: str) -> Any:
-        """A type that the file names."""
-        if (module, name) not in _ARRAY_PARTS:
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}")
-        return super().find_class(module, name)
 
 
 def build_detectron2(config: DetectConfig, device: torch.device) -> nn.Module:
@@ -140,23 +118,7 @@ def load_detectron2(
 
 def _read(path: Path) -> dict[str, Tensor]:
     """Tensors of a file of the model zoo (a pickle of arrays) or of torch."""
-    if path.suffix != ".pkl":
-        return read_tensors(path)
-    try:
-        with path.open("rb") as file:
-            content = _ArrayUnpickler(file, encoding="latin1").load()
-    except OSError as error:
-        raise WeightsError(f"{path}: cannot be read: {error.strerror}") from None
-    except (pickle.UnpicklingError, EOFError, ValueError, AttributeError, IndexError) as error:
-        raise WeightsError(f"{path}: is no pickle of arrays: {error}") from None
-    content = content.get("model", content) if isinstance(content, dict) else None
-    if not isinstance(content, dict):
-        raise WeightsError(f"{path}: holds no weights")
-    return {
-        str(key): torch.from_numpy(np.array(value))
-        for key, value in content.items()
-        if isinstance(value, np.ndarray | np.generic)
-    }
+    return read_zoo(path) if path.suffix == ".pkl" else read_tensors(path)
 
 
 class Detectron2Detector:

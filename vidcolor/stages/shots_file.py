@@ -9,7 +9,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import Any, cast
 
 from vidcolor.errors import GuidanceError
+from vidcolor.given import nearest, parse_json, read_text, shown
 
 __all__ = ["Shot", "read_shots", "shots_to_json"]
 
@@ -75,7 +75,7 @@ def read_shots(path: Path) -> tuple[Shot, ...]:
         GuidanceError: If the file is missing or is anything else, with the place.
     """
     try:
-        document = json.loads(path.read_text(encoding="utf-8"))
+        document = parse_json(read_text(path))
     except OSError as error:
         raise GuidanceError(f"shots file {path} cannot be read: {error.strerror}") from error
     except UnicodeDecodeError as error:
@@ -108,13 +108,13 @@ def read_shots(path: Path) -> tuple[Shot, ...]:
 def _read_row(row: object, number: int, path: Path) -> Shot:
     where = f"shots file {path}, shot {number}"
     if not isinstance(row, dict):
-        raise GuidanceError(f"{where}: an object with start and end is expected, not {row!r}")
+        raise GuidanceError(f"{where}: an object with start and end is expected, not {shown(row)}")
     for name, value in row.items():
         if name not in _FIELDS:
-            near = difflib.get_close_matches(name, _FIELDS, 1, 0.0)
-            raise GuidanceError(f"{where}: unknown key {name!r}, did you mean {near[0]!r}?")
+            near = nearest(name, _FIELDS, 0.0)
+            raise GuidanceError(f"{where}: unknown key {shown(name)}, did you mean {near!r}?")
         if not isinstance(value, _FIELDS[name]) or isinstance(value, bool):
-            raise GuidanceError(f"{where}: {name} must be a number, not {value!r}")
+            raise GuidanceError(f"{where}: {name} must be a number, not {shown(value)}")
     for name in _NEEDED:
         if name not in row:
             raise GuidanceError(f"{where}: {name} is missing")

@@ -6,10 +6,11 @@ import pickle
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-import torch
 from torch import Tensor, nn
 
 from vidcolor.errors import WeightsError
+from vidcolor.given import open_file
+from vidcolor.tensor_file import load_saved
 
 __all__ = ["load_strictly", "read_file"]
 
@@ -30,15 +31,14 @@ def read_file(path: Path, what: str, get: str) -> dict[str, Tensor]:
     if not path.is_file():
         raise WeightsError(f"{path} is missing: {what}; {get}")
     try:
-        content = torch.load(path, map_location="cpu", weights_only=True)
+        with open_file(path) as file:
+            content = load_saved(file)
     except pickle.UnpicklingError:
         raise WeightsError(
             f"{path} is damaged, or holds more than tensors and is refused; expected {what}; {get}"
         ) from None
-    except (
-        OSError, RuntimeError, EOFError, ValueError, LookupError, TypeError, AttributeError
-    ) as error:  # fmt: skip
-        line = next(iter(str(error).strip().splitlines()), type(error).__name__)
+    except (OSError, ValueError) as error:
+        line = getattr(error, "strerror", None) or str(error)
         raise WeightsError(f"{path} cannot be read: {line}; expected {what}; {get}") from None
     if not isinstance(content, dict) or not all(isinstance(v, Tensor) for v in content.values()):
         raise WeightsError(f"{path} holds no named tensors; expected {what}; {get}")

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from vidcolor.errors import MediaError
 from vidcolor.evaluate.sets.shelf import FolderShelf, Shelf, TarShelf, open_shelf, pick
+from vidcolor.given import read_text, shown
 from vidcolor.io.color_frames import ColorReader, read_picture
 from vidcolor.io.image import is_image
 from vidcolor.io.shards import Pictures
@@ -26,6 +27,7 @@ __all__ = ["CocoSet", "DataSet", "FilmSet", "Handle", "open_data", "read_lines"]
 Bytes = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 
+_MOST_BYTES = 2 << 30  # of annotations: COCO's own have 0.5 GB
 _LEAST_BOX_PX = 8
 _LEAST_BOX_AREA_PX = 256.0
 
@@ -112,7 +114,7 @@ class CocoSet:
 
     def __init__(self, path: Path, folder: Path) -> None:
         try:
-            table = json.loads(path.read_text(encoding="utf-8"))
+            table = json.loads(read_text(path, _MOST_BYTES))
             found: dict[int, list[list[float]]] = {row["id"]: [] for row in table["images"]}
             for row in table["annotations"]:
                 x, y, w, h = (float(value) for value in row["bbox"])
@@ -125,8 +127,12 @@ class CocoSet:
                 (str(row["file_name"]), _largest_first(found[row["id"]]), _chroma(row))
                 for row in rows
             ]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise MediaError(f"{path}: no COCO annotations ({error!r})") from None
+        except OSError as error:
+            raise MediaError(f"{path}: cannot be read ({error.strerror})") from None
+        except (
+            ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError
+        ) as error:  # fmt: skip
+            raise MediaError(f"{path}: no COCO annotations ({shown(error)})") from None
         if not self._rows:
             raise MediaError(f"{path}: lists no pictures")
         self._folder = folder
@@ -192,7 +198,7 @@ def read_lines(path: Path) -> list[str]:
         MediaError: If it cannot be read or names nothing.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = read_text(path).splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise MediaError(f"{path}: cannot be read as a list of names ({reason(error)})") from None
     names = [line.strip() for line in lines if line.strip() and not line.startswith("#")]

@@ -22,6 +22,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from vidcolor.errors import ConfigError, GuidanceError
+from vidcolor.given import parse_json, read_text, shown
 from vidcolor.guidance.colors import Color, parse_color
 from vidcolor.guidance.hints.paintings import check_painting
 from vidcolor.guidance.moment import FrameTimes, Moment
@@ -115,7 +116,7 @@ class HintEntry:
         if len(numbers) % 2 or (name == "region" and len(numbers) == 2):
             raise ConfigError(f"{name} must be x0, y0, x1, y1, ...; got {len(numbers)} numbers")
         if any(not abs(v) < 1e6 for v in numbers):
-            raise ConfigError(f"{name} must be numbers of pixels, not {list(numbers)}")
+            raise ConfigError(f"{name} must be numbers of pixels, not {shown(list(numbers))}")
 
     @property
     def object(self) -> int | None:
@@ -289,7 +290,7 @@ def read_hints(path: Path) -> FilmHints:
 
 def _read_file(path: Path) -> FilmHints:
     try:
-        document: Any = json.loads(path.read_text(encoding="utf-8"))
+        document: Any = parse_json(read_text(path))
     except OSError as error:
         raise GuidanceError(f"{path}: cannot be read ({error.strerror})") from None
     except UnicodeDecodeError:

@@ -12,6 +12,7 @@ import torch
 
 from vidcolor.color.lab import rgb_to_lab
 from vidcolor.errors import GuidanceError, MediaError
+from vidcolor.given import read_file
 from vidcolor.io.image import upright_pixels
 from vidcolor.io.source import reason
 from vidcolor.records import VideoInfo
@@ -20,6 +21,7 @@ __all__ = ["check_painting", "read_painting"]
 
 Floats = npt.NDArray[np.float32]
 
+_MOST_BYTES = 1 << 30
 _NEUTRAL = 10.0  # chroma in a*b* up to which paint is what JPEG makes of gray
 _SPECK_PX = 3  # what is thinner in a JPEG is no paint
 _OPAQUE = 0.5
@@ -80,7 +82,7 @@ def check_painting(path: Path, info: VideoInfo) -> None:
 def _coded(path: Path, info: VideoInfo) -> npt.NDArray[Any]:
     """Pixels (blue first) in the orientation of the coded frame."""
     try:
-        pixels = upright_pixels(path, path.read_bytes())
+        pixels = upright_pixels(path, read_file(path, _MOST_BYTES))
     except MediaError as error:
         raise GuidanceError(str(error)) from None
     except OSError as error:

@@ -16,6 +16,7 @@ from typing import Any
 
 from vidcolor.color.grade import GradeConfig
 from vidcolor.errors import ConfigError, GuidanceError
+from vidcolor.given import open_file, shown
 from vidcolor.guidance.hints.entries import HintEntry
 from vidcolor.guidance.moment import Moment, parse_time
 from vidcolor.guidance.references.entries import ReferenceEntry
@@ -39,6 +40,7 @@ VERSION = 1
 TIME_TOLERANCE_S = Fraction(1, 1000)
 """Of times that are written to a thousandth."""
 
+_FRACTION = re.compile(r"[1-9]\d{0,17}(/[1-9]\d{0,17})?", re.ASCII)
 _ENDS_BYTES = 1 << 18  # that a fingerprint takes of the beginning and the end of a file
 
 
@@ -67,8 +69,10 @@ class SourceEntry:
     def __post_init__(self) -> None:
         if self.frames < 1:
             raise ConfigError(f"frames must be 1 or more, not {self.frames}")
-        if not re.fullmatch(r"[1-9]\d*(/[1-9]\d*)?", self.time_base):
-            raise ConfigError(f"time_base must be a fraction like 1/25, not {self.time_base!r}")
+        if not _FRACTION.fullmatch(self.time_base):
+            raise ConfigError(
+                f"time_base must be a fraction like 1/25, not {shown(self.time_base)}"
+            )
         parse_time(self.duration)
 
     @property
@@ -236,7 +240,7 @@ def fingerprint(path: Path) -> str:
     """
     digest = hashlib.sha256()
     try:
-        with path.open("rb") as file:
+        with open_file(path) as file:
             size = file.seek(0, 2)
             digest.update(size.to_bytes(8, "big"))
             for start in (0, max(0, size - _ENDS_BYTES)):

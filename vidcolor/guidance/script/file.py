@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import re
 import tomllib
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from vidcolor.errors import ConfigError, GuidanceError
+from vidcolor.given import nearest, one_line, parse_toml, read_text, shown
 from vidcolor.guidance.moment import parse_time
 from vidcolor.guidance.script.entries import (
     TIME_TOLERANCE_S,
@@ -26,6 +26,7 @@ from vidcolor.schema import load
 
 __all__ = ["FILM_TABLES", "check_source", "read_script", "script_text"]
 
+_MOST_BYTES = 64 << 20
 Check = Callable[[Mapping[str, Any]], object]
 
 FILM_TABLES = (
@@ -56,12 +57,24 @@ def check_source(script: ColorScript, path: Path, film: Path) -> None:
         return
     found = fingerprint(film)
     if found != source.fingerprint:
-        line = nearest_line(key_lines(path.read_text("utf-8-sig")), ("source", "fingerprint"))
+        line = _line_of(path, ("source", "fingerprint"))
+        other = one_line(f"{source.name}, fingerprint {source.fingerprint}")
         raise GuidanceError(
-            f"{path}, line {line}: the script is for another film: {source.name}, fingerprint "
-            f"{source.fingerprint}; {film} has {found}. Write a script of it with `vidcolor plan`, "
-            "or take the line out if the frames are the same"
+            f"{path}{line}: the script is for another film: {other}; {film} has {found}. "
+            "Write a script of it with `vidcolor plan`, or take the line out if the frames are "
+            "the same"
         )
+
+
+def _line_of(path: Path, key: KeyPath) -> str:
+    """`, line 12`; nothing if the file has changed since it was read."""
+    try:
+        text = read_text(path, _MOST_BYTES)
+        parse_toml(text)
+    except (OSError, ValueError):
+        return ""
+    line = nearest_line(key_lines(text), key)
+    return "" if line is None else f", line {line}"
 
 
 def script_text(script: ColorScript) -> str:
@@ -90,7 +103,7 @@ class _Reader:
     def __init__(self, path: Path) -> None:
         self.path = path
         try:
-            self.text = path.read_text(encoding="utf-8-sig")
+            self.text = read_text(path, _MOST_BYTES)
         except OSError as error:
             raise GuidanceError(
                 f"{path}: the color script cannot be read: {error.strerror}"
@@ -98,9 +111,9 @@ class _Reader:
         except UnicodeDecodeError:
             raise GuidanceError(f"{path}: no color script: it is no text in UTF-8") from None
         try:
-            self.data = tomllib.loads(self.text)
+            self.data = parse_toml(self.text)
         except tomllib.TOMLDecodeError as error:
-            raise GuidanceError(f"{path}, {_place_first(str(error))}") from None
+            raise GuidanceError(f"{path}, {one_line(_place_first(str(error)))}") from None
 
     @functools.cached_property
     def lines(self) -> dict[KeyPath, int]:
@@ -111,7 +124,7 @@ class _Reader:
         """Say what is wrong with a key; if it is missing, the line is that of its table."""
         line = nearest_line(self.lines, key)
         where = "" if line is None else f", line {line}"
-        raise GuidanceError(f"{self.path}{where}: {_dotted(key)}: {message}")
+        raise GuidanceError(f"{self.path}{where}: {one_line(f'{_dotted(key)}: {message}')}")
 
     def read(self, check: Check | None) -> ColorScript:
         version = self.data.get("version")
@@ -120,7 +133,7 @@ class _Reader:
                 f"{self.path}: version is missing; a color script begins with version = {VERSION}"
             )
         if version != VERSION or isinstance(version, bool):
-            self.fail(("version",), f"is {version!r}, this program reads {VERSION}")
+            self.fail(("version",), f"is {shown(version)}, this program reads {VERSION}")
         try:
             script = load(ColorScript, self.with_tables(), "script")
         except ConfigError as error:
@@ -221,9 +234,9 @@ class _Reader:
                 name, known = "track", ids
             wanted = str(getattr(grade, name))
             if wanted not in known and (name == "identity" or known):
-                near = difflib.get_close_matches(wanted, known, 1)
-                hint = f"did you mean {near[0]!r}?" if near else "see tracks"
-                self.fail(("track_grades", i, name), f"there is no {wanted!r}; {hint}")
+                near = nearest(wanted, known)
+                hint = f"did you mean {near!r}?" if near else "see tracks"
+                self.fail(("track_grades", i, name), f"there is no {shown(wanted)}; {hint}")
 
     def check_hints(self, script: ColorScript) -> None:
         """Within the film, as far as the script knows it."""

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from fractions import Fraction
@@ -24,6 +25,7 @@ import torch
 
 from vidcolor import schema
 from vidcolor.errors import ConfigError, GuidanceError
+from vidcolor.given import parse_json, read_text, shown
 from vidcolor.guidance.colors import parse_color
 from vidcolor.guidance.moment import parse_time
 from vidcolor.guidance.template import GRID, Pin, Template
@@ -31,6 +33,7 @@ from vidcolor.guidance.template import GRID, Pin, Template
 __all__ = ["TrackEntry", "TracksFile", "load_tracks", "to_text", "whole_pin"]
 
 _VERSION = 1
+_FRACTION = re.compile(r"[1-9]\d{0,17}(/[1-9]\d{0,17})?", re.ASCII)
 _EMPTY = ("", (), None)
 
 
@@ -138,12 +141,11 @@ class TracksFile:
                 f"version {self.version} is not known here, only {_VERSION}; "
                 "list the tracks anew with `vidcolor tracks`"
             )
-        try:
-            good = Fraction(self.time_base) > 0
-        except (ValueError, ZeroDivisionError):
-            good = False
-        if not good:
-            raise ConfigError(f"time_base must be a fraction like 1/25, not {self.time_base!r}")
+        # no other form: of "1e999999999" all digits would be written out
+        if not _FRACTION.fullmatch(self.time_base):
+            raise ConfigError(
+                f"time_base must be a fraction like 1/25, not {shown(self.time_base)}"
+            )
         self._check_parts()
         self._check_colors()
 
@@ -202,7 +204,7 @@ def load_tracks(path: str | Path) -> TracksFile:
     """
     path = Path(path)
     try:
-        data = json.loads(path.read_text(encoding="utf-8"))
+        data = parse_json(read_text(path))
     except OSError as error:
         raise GuidanceError(f"tracks file {path} cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from vidcolor.errors import ConfigError, MediaError
+from vidcolor.given import read_text, shown
 from vidcolor.io.shards import Pictures
 
 __all__ = ["FOLDER", "Labels", "read_labels"]
@@ -46,7 +47,8 @@ def read_labels(pictures: Pictures, source: str) -> Labels:
     found = [kinds.get(name, "") for name in pictures.names]
     names = tuple(sorted(set(found) - {""}))
     if len(names) < 2:
-        said = f"all pictures that it knows are {names[0]!r}" if names else "it knows no picture"
+        one = f"all pictures that it knows are {shown(names[0])}" if names else ""
+        said = one or "it knows no picture"
         raise ConfigError(f"data.labels {source!r}: {said}; kinds of pictures need at least two")
     places = {name: number for number, name in enumerate(names)}
     return Labels(names, tuple(places.get(kind, -1) for kind in found))
@@ -59,11 +61,20 @@ def _of_folders(pictures: Pictures) -> dict[str, str]:
 
 def _of_file(path: Path) -> dict[str, str]:
     try:
-        text = path.read_text(encoding="utf-8-sig")
+        text = read_text(path)
     except OSError as error:
         raise MediaError(f"{path}: cannot read data.labels: {error.strerror}") from None
     except UnicodeDecodeError as error:
         raise MediaError(f"{path}: not a table in UTF-8: {error}") from None
+    if "\0" in text:
+        raise MediaError(f"{path}: not a table: holds a NUL character")
+    try:
+        return _kinds_of(path, text)
+    except csv.Error as error:
+        raise MediaError(f"{path}: not a table: {error}") from None
+
+
+def _kinds_of(path: Path, text: str) -> dict[str, str]:
     reader = csv.DictReader(text.splitlines())
     lacking = [key for key in (_NAME, _CATEGORY) if key not in (reader.fieldnames or ())]
     if lacking:
@@ -76,7 +87,7 @@ def _of_file(path: Path) -> dict[str, str]:
         name, kind = row[_NAME], (row[_CATEGORY] or "").strip()
         if kinds.setdefault(name, kind) != kind:
             raise MediaError(
-                f"{path}: line {reader.line_num}: {name!r} is {kind!r}, before it was "
-                f"{kinds[name]!r}; keep one"
+                f"{path}: line {reader.line_num}: {shown(name)} is {shown(kind)}, before it was "
+                f"{shown(kinds[name])}; keep one"
             )
     return kinds

@@ -10,12 +10,15 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from vidcolor.errors import GuidanceError
+from vidcolor.given import one_line, read_text
 from vidcolor.train.dataset.crop import Boxes
 
 __all__ = ["CocoBoxes"]
 
 _log = logging.getLogger(__name__)
 
+_MOST_BYTES = 2 << 30  # COCO's own have 0.5 GB
+_SHOWN = 100  # letters of what is wrong
 _ASPECT = 0.02  # the size in the file may be that of a larger copy, but of the same picture
 
 
@@ -88,7 +91,7 @@ def _ends_like(path: PurePosixPath, name: PurePosixPath) -> bool:
 
 def _read(file: Path) -> list[_Picture]:
     try:
-        data = json.loads(file.read_text(encoding="utf-8"))
+        data = json.loads(read_text(file, _MOST_BYTES))
     except OSError as error:
         raise GuidanceError(f"{file}: boxes cannot be read: {error.strerror}") from None
     except (ValueError, RecursionError):
@@ -102,9 +105,10 @@ def _read(file: Path) -> list[_Picture]:
                 picture = pictures[row["image_id"]]
                 picture.boxes.append((x, y, x + width, y + height))
                 picture.labels.append(names[int(row["category_id"])])
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+    except (LookupError, TypeError, ValueError, AttributeError, OverflowError) as error:
+        wrong = f"{type(error).__name__}: {one_line(str(error)[:_SHOWN])}"
         raise GuidanceError(
-            f"{file}: is no COCO file of boxes ({type(error).__name__}: {error}); expected "
+            f"{file}: is no COCO file of boxes ({wrong}); expected "
             "images (id, file_name, width, height), annotations (image_id, category_id, bbox) and "
             "categories (id, name)"
         ) from None

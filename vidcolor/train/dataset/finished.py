@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from vidcolor.errors import ConfigError, MediaError
+from vidcolor.given import parse_toml, read_text, shown
 from vidcolor.io.source import reason
 from vidcolor.schema import to_dict, to_toml
 from vidcolor.train.dataset.config import BuildConfig
@@ -115,7 +115,7 @@ def read_finished(folder: Path, recipe: Recipe) -> BuildReport | None:
     """
     path = folder / NAME
     try:
-        data = tomllib.loads(path.read_text(encoding="utf-8"))
+        data = parse_toml(read_text(path))
     except FileNotFoundError:
         return None
     except (OSError, ValueError) as error:
@@ -126,17 +126,23 @@ def read_finished(folder: Path, recipe: Recipe) -> BuildReport | None:
             f"{folder} holds a finished set of other sources or settings (see {NAME} there); "
             "give another --out, or remove it"
         )
-    sources = tuple(
-        SourceReport(
-            name=row["name"],
-            kind=row["kind"],
-            frames=row["frames"],
-            looked=row["looked"],
-            dropped=row["dropped"],
-            train=row["train"],
-            val=row["val"],
-            broken=row["broken"],
+    try:
+        sources = tuple(
+            SourceReport(
+                name=row["name"],
+                kind=row["kind"],
+                frames=row["frames"],
+                looked=row["looked"],
+                dropped=row["dropped"],
+                train=row["train"],
+                val=row["val"],
+                broken=row["broken"],
+            )
+            for row in data["sources"]
         )
-        for row in data["sources"]
-    )
-    return BuildReport(folder, sources, tuple(data["shards"]), new=False)
+        return BuildReport(folder, sources, tuple(data["shards"]), new=False)
+    except (LookupError, TypeError) as error:
+        raise MediaError(
+            f"{path}: is no report of a finished set ({shown(error)}); remove the set, or give "
+            "another --out"
+        ) from None

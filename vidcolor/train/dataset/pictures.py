@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vidcolor.errors import MediaError
+from vidcolor.given import one_line, open_file, read_file, shown
 from vidcolor.io.color_frames import read_picture, resize
 from vidcolor.io.image import EXTENSIONS, still_frame
 from vidcolor.ops.letterbox import BarFinder, Bars
@@ -33,6 +34,7 @@ _log = logging.getLogger(__name__)
 Bytes = npt.NDArray[np.uint8]
 
 _LATER = ".next"
+_MOST_BYTES = 1 << 30  # of a picture
 
 
 @dataclass(slots=True)
@@ -106,7 +108,7 @@ def read_pictures(
             continue
         boxes = coco.of(picture.path, size) if coco else None
         if boxes is None:
-            boxes = _noted(picture.notes, size)
+            boxes = _noted(picture.notes, size, picture.path)
         if boxes is None:
             (seen,) = detector()([frame])
             if bool(seen.has_looked()[0]):
@@ -119,7 +121,7 @@ def read_pictures(
 def _of_folder(source: Source, writer: ResultWriter) -> Iterator[_Picture]:
     for number, path in enumerate(source.paths, source.first):
         try:
-            data = path.read_bytes()
+            data = read_file(path, _MOST_BYTES)
         except OSError as error:
             _log.warning("%s: cannot be read (%s); left out", path, error.strerror)
             data = b""
@@ -138,7 +140,7 @@ def _of_folder(source: Source, writer: ResultWriter) -> Iterator[_Picture]:
 def _of_shard(source: Source, config: BuildConfig) -> Iterator[_Picture]:
     (shard,) = source.paths
     try:
-        with tarfile.open(shard, "r:") as archive:
+        with open_file(shard) as file, tarfile.open(fileobj=file, mode="r:") as archive:
             files = {member.name: member for member in archive if member.isfile()}
             stems = {str(PurePosixPath(name).with_suffix("")): name for name in files}
             pictures = [
@@ -156,10 +158,11 @@ def _of_shard(source: Source, config: BuildConfig) -> Iterator[_Picture]:
                 later = _content(archive, files[after]) if after else None
                 data = _content(archive, files[name])
                 yield _Picture(f"{shard}/{name}", name, data, facts, notes, later)
-    except (OSError, EOFError, tarfile.TarError) as error:
-        if isinstance(error, MediaError):
-            raise
-        raise MediaError(f"{shard}: is no shard that can be read ({error})") from error
+    except MediaError:
+        raise
+    except (OSError, EOFError, tarfile.TarError, LookupError, OverflowError) as error:
+        why = getattr(error, "strerror", None) or str(error)
+        raise MediaError(f"{shard}: is no shard that can be read ({one_line(why)})") from error
 
 
 def _facts(notes: dict[str, Any], name: str, number: int, source: Source) -> dict[str, Any]:
@@ -179,6 +182,8 @@ def _facts(notes: dict[str, Any], name: str, number: int, source: Source) -> dic
 
 
 def _content(archive: tarfile.TarFile, member: tarfile.TarInfo) -> bytes:
+    if member.sparse is not None or member.size > _MOST_BYTES:
+        raise tarfile.ReadError(f"{member.name} claims to be too large")
     file = archive.extractfile(member)
     assert file is not None
     return file.read()
@@ -190,20 +195,25 @@ def _notes(shard: Path, archive: tarfile.TarFile, member: tarfile.TarInfo | None
         return {}
     try:
         notes = json.loads(_content(archive, member))
-    except ValueError:
-        raise MediaError(f"{shard}: {member.name} is no JSON") from None
+    except (ValueError, RecursionError):
+        raise MediaError(f"{shard}: {one_line(member.name)} is no JSON") from None
     return notes if isinstance(notes, dict) and "source" in notes and "shot" in notes else {}
 
 
-def _noted(notes: dict[str, Any], size: tuple[int, int]) -> Boxes | None:
+def _noted(notes: dict[str, Any], size: tuple[int, int], where: str) -> Boxes | None:
     if notes.get("boxes") is None:
         return None
-    count = len(notes["boxes"])
-    boxes = Boxes.of(
-        notes["boxes"],
-        notes.get("scores") or [1.0] * count,
-        notes.get("labels") or ["object"] * count,
-    )
-    return boxes.scaled(
-        size[1] / notes.get("width", size[1]), size[0] / notes.get("height", size[0])
-    )
+    try:
+        count = len(notes["boxes"])
+        boxes = Boxes.of(
+            notes["boxes"],
+            notes.get("scores") or [1.0] * count,
+            notes.get("labels") or ["object"] * count,
+        )
+        return boxes.scaled(
+            size[1] / notes.get("width", size[1]), size[0] / notes.get("height", size[0])
+        )
+    except (TypeError, ValueError, ArithmeticError) as error:
+        raise MediaError(
+            f"{where}: its boxes are none ({shown(error)}); mend its notes in the shard"
+        ) from None

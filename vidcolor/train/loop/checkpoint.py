@@ -12,6 +12,8 @@ from typing import IO, Any
 import torch
 
 from vidcolor.errors import MediaError, WeightsError
+from vidcolor.given import open_file
+from vidcolor.tensor_file import load_saved
 
 __all__ = ["read_state", "write_state", "write_text"]
 
@@ -78,9 +80,14 @@ def read_state(path: Path) -> dict[str, Any]:
         WeightsError: If the file is damaged.
     """
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, KeyError, pickle.UnpicklingError) as error:
-        reason = str(error).splitlines()[0]
-        raise WeightsError(
-            f"{path}: not a readable training state ({reason}); remove it to start over"
-        ) from None
+        with open_file(path) as file:
+            state = load_saved(file)
+    except pickle.UnpicklingError:
+        reason = "it is damaged or holds more than tensors"
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+    else:
+        if isinstance(state, dict):
+            return state
+        reason = f"it holds a {type(state).__name__}"
+    raise WeightsError(f"{path}: not a readable training state ({reason}); remove it to start over")

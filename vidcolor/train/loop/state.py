@@ -253,6 +253,8 @@ class FitState:
                 self.critic_optimizer.load_state_dict(state["critic_optimizer"])
                 self.sure = state.get("sure", False)  # runs of before had no turns
             self.step, self.skipped, self.bad = state["step"], state["skipped"], state["bad"]
-        except (KeyError, ValueError, RuntimeError) as error:
-            reason = str(error).splitlines()[0]
+        except (
+            LookupError, ValueError, RuntimeError, TypeError, AttributeError, AssertionError
+        ) as error:  # fmt: skip
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
             raise WeightsError(f"training state of another version or network ({reason})") from None

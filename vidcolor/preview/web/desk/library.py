@@ -8,34 +8,29 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import secrets
 import shutil
 import threading
 import time
-import tomllib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from vidcolor.errors import GuidanceError, MediaError
+from vidcolor.given import parse_toml, read_text
 from vidcolor.io.image import is_image
 from vidcolor.io.source import reason
+from vidcolor.names import FILM_EXTENSIONS, natural
 from vidcolor.preview.web.desk.disk import check_room
 from vidcolor.preview.web.desk.film_check import HEAD_BYTES, check_film, is_text
 from vidcolor.preview.web.desk.names import numbered, safe_name
 from vidcolor.preview.web.desk.reference_pictures import store_picture
 
-__all__ = ["VIDEO_EXTENSIONS", "FilmEntry", "Library"]
-
-VIDEO_EXTENSIONS = (
-    ".mkv", ".mp4", ".mov", ".m4v", ".webm", ".avi", ".mpg", ".mpeg", ".vob", ".ts", ".m2ts",
-    ".mts", ".wmv", ".flv", ".ogv", ".mxf", ".3gp", ".dv", ".nut", ".y4m",
-)  # fmt: skip
-"""File name extensions by which videos in a folder are known."""
+__all__ = ["FilmEntry", "Library"]
 
 SCRIPT_EXTENSION = ".vidcolor"
 
+_MOST_SCRIPT_BYTES = 64 << 20
 _LOOK_BYTES = 64 << 20  # of a film between two looks at the disk
 _ID_DIGITS = 16
 _PARTIAL = ".upload-"
@@ -144,7 +139,7 @@ class Library:
         try:
             self._write(partial, shown, chunks)
             suffix = check_film(partial, shown)
-            if Path(shown).suffix not in VIDEO_EXTENSIONS:
+            if Path(shown).suffix not in FILM_EXTENSIONS:
                 shown += suffix
             path = self._land(partial, shown)
         except OSError as error:
@@ -209,7 +204,7 @@ class Library:
 
     def _uploads(self) -> Iterator[FilmEntry]:
         try:
-            homes = sorted(self.folder.iterdir(), key=_natural)
+            homes = sorted(self.folder.iterdir(), key=lambda path: natural(path.name))
         except OSError:
             return
         for home in homes:
@@ -266,7 +261,7 @@ def _script_of(film: Path) -> Path:
     if own.exists():
         return own
     try:
-        name = tomllib.loads(plain.read_text("utf-8-sig"))["source"]["name"]
+        name = parse_toml(read_text(plain, _MOST_SCRIPT_BYTES))["source"]["name"]
     except (OSError, ValueError, KeyError, TypeError):
         return plain
     other = isinstance(name, str) and name != film.name and Path(name).stem == film.stem
@@ -304,20 +299,13 @@ def _videos(folder: Path) -> list[Path]:
         found = [
             path
             for path in folder.iterdir()
-            if path.suffix.lower() in VIDEO_EXTENSIONS
+            if path.suffix.lower() in FILM_EXTENSIONS
             and not path.name.startswith(".")
             and path.is_file()
         ]
     except OSError as error:
         raise MediaError(f"{folder}: cannot be listed ({reason(error)})") from error
-    return sorted(found, key=_natural)
-
-
-def _natural(path: Path) -> tuple[list[tuple[int, int, str]], str]:
-    """For sorting 2 before 10."""
-    parts = re.split(r"([0-9]+)", path.name.casefold())
-    ranks = [(1, 0, part) if i % 2 == 0 else (0, int(part), "") for i, part in enumerate(parts)]
-    return ranks, path.name
+    return sorted(found, key=lambda path: natural(path.name))
 
 
 def _size(count: int) -> str:

@@ -1,0 +1,1 @@
+"""What `soak.py` is made of: footage, the program, harm, the verdict."""
