@@ -16,7 +16,7 @@ _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u206
 
 
 def printable(text: str) -> str:
-    """Text in one line that does nothing to a terminal: controls become escapes like `\\n`.
+    r"""Text in one line that does nothing to a terminal: controls become escapes like `\n`.
 
     File names and metadata may hold anything.
     """

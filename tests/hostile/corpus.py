@@ -66,7 +66,9 @@ def _film(path: Path, codec: str, **settings: object) -> Film:
 # -- damage --------------------------------------------------------------------------------------
 
 
-def flipped(data: bytes, seed: int, flips: int = 1, first: int = 0, last: int | None = None) -> bytes:
+def flipped(
+    data: bytes, seed: int, flips: int = 1, first: int = 0, last: int | None = None
+) -> bytes:
     """The same bytes with some bits turned, between two places."""
     draw = np.random.default_rng(seed)
     broken = bytearray(data)
@@ -270,7 +272,9 @@ def avi_with_rate(data: bytes, scale: int, rate: int) -> bytes:
     return bytes(broken)
 
 
-def annex_b(path: Path, sizes: Sequence[tuple[int, int]], frames: int = 4, **settings: object) -> Path:
+def annex_b(
+    path: Path, sizes: Sequence[tuple[int, int]], frames: int = 4, **settings: object
+) -> Path:
     """H.264 without a container, of parts of different size, one after the other."""
     parts = []
     for size in sizes:
@@ -304,7 +308,9 @@ def png(
     return b"\x89PNG\r\n\x1a\n" + chunks + png_chunk(b"IEND", b"")
 
 
-def tiff(height: int, width: int, *, samples: int = 1, bits: int = 8, data: bytes = bytes(64)) -> bytes:
+def tiff(
+    height: int, width: int, *, samples: int = 1, bits: int = 8, data: bytes = bytes(64)
+) -> bytes:
     """A TIFF of one strip that says a size."""
     tags = [
         (256, 4, width), (257, 4, height), (258, 3, bits), (259, 3, 1),
@@ -313,7 +319,9 @@ def tiff(height: int, width: int, *, samples: int = 1, bits: int = 8, data: byte
     ]  # fmt: skip
     entries = b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, kind, value in tags)
     at = 8 + len(data)
-    return b"II*\0" + struct.pack("<I", at) + data + struct.pack("<H", len(tags)) + entries + bytes(4)
+    return (
+        b"II*\0" + struct.pack("<I", at) + data + struct.pack("<H", len(tags)) + entries + bytes(4)
+    )
 
 
 def bmp(height: int, width: int, data: bytes = bytes(64)) -> bytes:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import functools
+import itertools
 import json
 import os
 import selectors
@@ -145,7 +146,7 @@ def faults(
             found.append(f"lie: {len(read['times'])} of {frames} frames read, no error")
     if read is not None:
         times = [Fraction(time) for time in read["times"]]
-        if any(after <= before for before, after in zip(times, times[1:], strict=False)):
+        if any(after <= before for before, after in itertools.pairwise(times)):
             found.append("lie: times of the reader do not rise")
     if color is not None:
         found += written_faults(color, read)

@@ -28,7 +28,7 @@ NAMES = (
     "100%.mkv",
     "x%03d.mkv",
     "-x.mkv",
-    "\"it's\".mkv",
+    '"it\'s".mkv',
     "a\nb.mkv",
     "\x1b[31mred.mkv",
     "a\\b.mkv",

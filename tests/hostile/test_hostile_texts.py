@@ -8,6 +8,8 @@ import os
 import re
 import stat
 import string
+import struct
+import zlib
 from fractions import Fraction
 from pathlib import Path
 
@@ -20,7 +22,8 @@ from hypothesis import strategies as st
 from vidcolor import given as gift
 from vidcolor import schema
 from vidcolor.config import Config
-from vidcolor.errors import ConfigError, GuidanceError, WeightsError
+from vidcolor.errors import ConfigError, GuidanceError, MediaError, WeightsError
+from vidcolor.guidance.colors import parse_color
 from vidcolor.guidance.hints.entries import HintEntry, read_hints
 from vidcolor.guidance.moment import Moment, parse_time
 from vidcolor.guidance.tracks.file import TrackEntry, TracksFile, load_tracks, to_text
@@ -326,6 +329,20 @@ def test_a_cube_of_an_absurd_size_is_refused_at_its_line(tmp_path, cases, size):
     path.write_text(f"LUT_3D_SIZE {size}\n0 0 0\n")
     with pytest.raises(GuidanceError, match=r"l\.cube, line 1: LUT_3D_SIZE must be"):
         cases["cube"].read(path)
+
+
+def test_a_mask_that_claims_a_gigapixel_is_refused(tmp_path, cases):
+    path = tmp_path / "m.png"
+    data = bytearray(cases["hole"].seeds[0])
+    struct.pack_into(">II", data, 16, 1 << 15, 1 << 14)
+    struct.pack_into(">I", data, 29, zlib.crc32(data[12:29]))
+    path.write_bytes(data)
+    with pytest.raises(MediaError, match=r"m\.png: claims to be 32768x16384, too large"):
+        cases["hole"].read(path)
+
+
+def test_a_color_is_worked_out_once():
+    assert parse_color("steelblue") is parse_color("steelblue")
 
 
 # --- what we write we read ----------------------------------------------------------------------

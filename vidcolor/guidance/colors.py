@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import functools
 import re
 from dataclasses import dataclass
 
@@ -74,6 +75,7 @@ class Color:
         return self.a, self.b
 
 
+@functools.lru_cache(maxsize=4096)  # a film has many hints and few colors
 def parse_color(text: str) -> Color:
     """The color that a text means.
 

@@ -12,6 +12,7 @@ import io
 import logging
 import secrets
 import shutil
+import struct
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,6 +56,9 @@ _SETTINGS = "set.toml"
 _FIELDS = ("id", "file", "kind", "class", "share", "border")
 _EXTENSIONS = (".png", ".bmp", ".tif", ".tiff", ".jpg", ".jpeg")
 _MOST_BYTES = 1 << 30  # of a picture
+_PNG = b"\x89PNG\r\n\x1a\n"
+_PNG_SIDES = slice(16, 24)
+_MOST_PIXELS = 1 << 27
 _DAMAGED = 128
 _NEARLY_ALL = 0.75
 _SAMPLE = 15
@@ -244,9 +248,14 @@ def read_hole(path: str | Path, size: tuple[int, int] | None = None, invert: boo
     """
     path = Path(path)
     try:
-        data = np.frombuffer(read_file(path, _MOST_BYTES), np.uint8)
+        content = read_file(path, _MOST_BYTES)
     except OSError as error:
         raise MediaError(f"{path}: cannot be read ({error.strerror})") from error
+    if content.startswith(_PNG) and len(content) >= _PNG_SIDES.stop:
+        width, height = struct.unpack(">II", content[_PNG_SIDES])
+        if width * height > _MOST_PIXELS:
+            raise MediaError(f"{path}: claims to be {width}x{height}, too large for a mask")
+    data = np.frombuffer(content, np.uint8)
     gray = cv2.imdecode(data, cv2.IMREAD_GRAYSCALE) if len(data) else None
     if gray is None:
         raise MediaError(f"{path}: is no picture that can be read; expected a PNG mask")

@@ -60,6 +60,7 @@ class Codec:
         options: Further options.
         even: Sides must be multiples of the chroma grid.
         full_range: Can say in the file that codes use the whole range.
+        least_width: Pixels; libx265 writes beyond its memory in pictures narrower than its blocks.
     """
 
     encoder: str
@@ -72,6 +73,7 @@ class Codec:
     options: dict[str, str] = field(default_factory=dict)
     even: bool = False
     full_range: bool = True
+    least_width: int = 1
 
 
 CODECS = {
@@ -93,6 +95,7 @@ CODECS = {
         preset="fast",
         options={"x265-params": "log-level=none"},
         even=True,
+        least_width=64,
     ),
     "av1": Codec("libsvtav1", (".mkv", ".mp4"), (8, 10), ("420",), crf=26, preset="8"),
     "prores": Codec(
@@ -303,6 +306,11 @@ def encoder_options(name: str, pix_fmt: str, output: OutputConfig) -> dict[str, 
 def _pixel_format(
     path: Path, name: str, codec: Codec, info: VideoInfo, wanted: str | None
 ) -> tuple[str, PlaneLayout]:
+    if info.width < codec.least_width:
+        raise MediaError(
+            f"{path}: {name} cannot encode pictures narrower than {codec.least_width} pixels, and "
+            f"this one has {info.width}; use --codec ffv1 or h264"
+        )
     possible = [
         _named(chroma, depth)
         for depth in holding(path, name, info.color.bits)

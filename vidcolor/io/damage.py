@@ -15,6 +15,7 @@ import struct
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from vidcolor.io.transport_stream import packet_length, transport_damage
 
@@ -35,9 +36,25 @@ _NUMBERS = {0xE7, 0xAB, 0xA7}
 _BOXES = {b"ftyp", b"moov", b"mdat", b"moof", b"free", b"skip", b"wide", b"uuid", b"sidx", b"meta"}
 _MORE_BOXES = {b"styp", b"emsg", b"prft", b"mfra", b"pnot", b"udta", b"ssix", b"pdin"}
 _CHUNK = re.compile(rb"[0-9A-Za-z ]{4}")
+_AROUND = 1 << 16  # bytes that a look brings in besides what it looks at
+_IN_MEMORY = 1 << 24
 _CUT_OFF = "it is cut off at its end"
 
 Bytes = bytes | mmap.mmap
+
+
+class _Pages(mmap.mmap):
+    """A file of which only what was looked at lately stays in memory, however long it is."""
+
+    _seen = 0
+
+    def __getitem__(self, place: Any) -> Any:
+        found = super().__getitem__(place)
+        self._seen += _AROUND + (len(found) if isinstance(found, bytes) else 0)
+        if self._seen > _IN_MEMORY and hasattr(mmap, "MADV_DONTNEED"):  # not on Windows
+            self.madvise(mmap.MADV_DONTNEED)
+            self._seen = 0
+        return found
 
 
 def structural_damage(path: Path) -> str | None:
@@ -54,7 +71,7 @@ def structural_damage(path: Path) -> str | None:
     with path.open("rb") as file:
         if not file.read(1):
             return None
-        with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        with _Pages(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
             walk = _walker(data)
             return None if walk is None else walk(data)
 
@@ -128,7 +145,9 @@ def _walk_matroska(data: Bytes) -> str | None:
             if not _is_sound(data, content, content + size):
                 return _damaged_at(at)
             tracks.update(_track_numbers(data, content, content + size))
-        elif (identity == _GROUP and not _is_block(data, _block_of(data, content, size), tracks)) or (identity == _SIMPLE_BLOCK and not _is_block(data, content, tracks)):
+        elif (
+            identity == _GROUP and not _is_block(data, _block_of(data, content, size), tracks)
+        ) or (identity == _SIMPLE_BLOCK and not _is_block(data, content, tracks)):
             return _damaged_at(at)
         at = content + size
     return None

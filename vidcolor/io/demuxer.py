@@ -17,16 +17,13 @@ MOST_PIXELS = 16384 * 8704
 """Pixels of a frame, at most: the largest picture of H.265 level 7.2. What says that it has more is
 damaged, or meant to fill the memory."""
 
-_FOLLOWS = frozenset(
-    # lists of other files
-    ("hls", "dash", "concat", "image2", "imf", "webm_dash_manifest", "vobsub")
-    # the network
-    + ("sdp", "rtsp", "rtp", "sap", "rtp_mpegts")
-    # devices, scripts
-    + ("lavfi", "fbdev", "kmsgrab", "x11grab", "xcbgrab", "v4l2", "video4linux2", "alsa", "oss")
-    + ("avisynth", "vapoursynth", "avfoundation", "dshow", "gdigrab", "vfwcap", "pulse", "sndio")
-)
-"""Kinds of input that make FFmpeg open something else than the file it was given."""
+_FOLLOWS = {
+    *("hls", "dash", "concat", "image2", "imf", "webm_dash_manifest", "vobsub"),
+    *("sdp", "rtsp", "rtp", "sap", "rtp_mpegts"),
+    *("lavfi", "fbdev", "kmsgrab", "x11grab", "xcbgrab", "v4l2", "video4linux2", "alsa", "oss"),
+    *("avisynth", "vapoursynth", "avfoundation", "dshow", "gdigrab", "vfwcap", "pulse", "sndio"),
+}
+"""Lists of other files, the network, devices and scripts: kinds of input that make FFmpeg open something else than the file it was given."""
 
 _METADATA_ERRORS = "vidcolor-latin1"
 

@@ -25,7 +25,7 @@ _FULL, _LIMITED = 2, 1
 _HDR = {16: "PQ", 18: "HLG"}
 _SD_LINES = 576
 _MOST_ASPECT = Fraction(32)
-"""Pixels wider or higher than this are a damaged header; shown upright they would fill the memory."""
+"""Pixels wider or higher than this are a damaged header, and upright they would fill the memory."""
 
 
 def describe_film(stream: Any, frame: Any, layout: PixelLayout) -> tuple[VideoInfo, str | None]:
@@ -45,9 +45,7 @@ def describe_film(stream: Any, frame: Any, layout: PixelLayout) -> tuple[VideoIn
     matrix, unknown = _matrix(frame, layout)
     said = [unknown] if unknown else []
     rate = stream.average_rate or stream.guessed_rate or stream.base_rate or 25
-    aspect = Fraction(
-        stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio or 1
-    )
+    aspect = Fraction(stream.sample_aspect_ratio or stream.codec_context.sample_aspect_ratio or 1)
     if not 1 / _MOST_ASPECT <= aspect <= _MOST_ASPECT:
         said.append(f"has pixels of aspect {aspect}, which are read as square")
         aspect = Fraction(1)

@@ -25,7 +25,6 @@ __all__ = ["PictureEncoder"]
 _X264_THREADS = 4
 """Enough to be ahead of the line at 1080p; x264's frames depend on the number of its threads."""
 _ROWS_PER_THREAD = 32
-_X265_DEEP_WIDTH = 64  # of more than 8 bit; narrower ones break its heap with blocks larger than 16
 """Below it x264 itself would not use one thread more."""
 
 
@@ -56,8 +55,6 @@ class PictureEncoder:
         if encoding.name == "h264" and _has_avx512():
             others = options.get("x264-params")
             options["x264-params"] = "asm=avx2" + (f":{others}" if others else "")
-        if encoding.name == "h265" and encoding.layout.bits > 8 and info.width < _X265_DEEP_WIDTH:
-            options["x265-params"] += ":ctu=16"
         stream = out.add_stream(encoding.codec.encoder, rate=encoder_rate(info), options=options)
         stream.width, stream.height, stream.pix_fmt = info.width, info.height, encoding.pix_fmt
         context = stream.codec_context

@@ -18,10 +18,10 @@ _LISTED = frozenset(("mov,mp4,m4a,3gp,3g2,mj2",))
 _BROADCAST = frozenset(("mpegts", "mpeg", "mpegvideo", "h264", "hevc", "dv", "asf", "flv"))
 """Those that may begin anywhere."""
 
-_CODECS = frozenset(
-    ("h264", "hevc", "mpeg2video", "vp9", "av1", "libdav1d", "libaom-av1", "libvpx-vp9")
-    + ("ffv1", "mjpeg", "prores", "dnxhd", "huffyuv", "ffvhuff", "utvideo", "rawvideo", "png")
-)
+_CODECS = {
+    *("h264", "hevc", "mpeg2video", "vp9", "av1", "libdav1d", "libaom-av1", "libvpx-vp9"),
+    *("ffv1", "mjpeg", "prores", "dnxhd", "huffyuv", "ffvhuff", "utvideo", "rawvideo", "png"),
+}
 """Those that make one picture of a packet, and no hidden ones."""
 
 

@@ -94,9 +94,7 @@ class Target:
         """Give the temporary file the name `STEM.partial.EXT`, or the next that is free."""
         for number in range(1, 1000):
             tail = "" if number == 1 else f"-{number}"
-            name = self.path.with_name(
-                fitted(self.path.stem, f".partial{tail}{self.path.suffix}")
-            )
+            name = self.path.with_name(fitted(self.path.stem, f".partial{tail}{self.path.suffix}"))
             try:
                 _rename_to_free_name(self.temporary, name)
             except FileExistsError:

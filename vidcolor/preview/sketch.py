@@ -102,7 +102,7 @@ def sketch(
 ) -> Iterator[SketchShot]:
     """Find shots without decoding the film.
 
-    Where the same picture stands for longer than four seconds, the next one looked at is a key frame.
+    Where the same picture stands for longer than four seconds, the next look is at a key frame.
     A shot is handed out as soon as two of its key frames were seen (the second, which lies well
     inside, is its picture), or the next shot has begun. Black key frames begin nothing.
 

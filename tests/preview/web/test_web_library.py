@@ -264,7 +264,7 @@ def test_lists_of_other_files_are_refused_whatever_they_begin_with(library, film
     private.write_bytes(film_bytes)
     # the head is no text, but FFmpeg knows the format all the same
     sly = b"\xff\xfe\x00\nv=0\nc=IN IP4 127.0.0.1\nm=video 9 RTP/AVP 96\n"
-    with pytest.raises(MediaError, match=r"has no moving picture|is no video"):
+    with pytest.raises(MediaError, match=r"is a list of other files"):
         library.receive("a.mkv", pieces(sly))
     picture = cv2.imencode(".png", np.zeros((16, 16, 3), np.uint8))[1].tobytes()
     with pytest.raises(MediaError, match=r"is piped png sequence, which cannot be sent"):
