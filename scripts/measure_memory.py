@@ -81,7 +81,7 @@ def make_film(path: Path, frames: int, size: tuple[int, int], cuts: bool) -> Non
         path: Where.
         frames: How many.
         size: Of the picture.
-        cuts: Whether there are shots, or one that moves to and fro without end.
+        cuts: Whether there are shots, or one that moves back and forth without end.
     """
     different = min(frames, SHOTS * SHOT_FRAMES if cuts else 2 * SHOT_FRAMES)
     with av.open(str(path), "w") as out:
@@ -106,7 +106,7 @@ def make_film(path: Path, frames: int, size: tuple[int, int], cuts: bool) -> Non
 
 
 def _lumas(count: int, size: tuple[int, int], cuts: bool) -> Iterator[Array]:
-    """Textures that move: cut every `SHOT_FRAMES`, or to and fro."""
+    """Textures that move: cut every `SHOT_FRAMES`, or back and forth."""
     draw = np.random.default_rng(8)
     height, width = size
     for first in range(0, count, SHOT_FRAMES):

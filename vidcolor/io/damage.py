@@ -145,10 +145,10 @@ def _walk_matroska(data: Bytes) -> str | None:
             if not _is_sound(data, content, content + size):
                 return _damaged_at(at)
             tracks.update(_track_numbers(data, content, content + size))
-        elif (
-            identity == _GROUP and not _is_block(data, _block_of(data, content, size), tracks)
-        ) or (identity == _SIMPLE_BLOCK and not _is_block(data, content, tracks)):
-            return _damaged_at(at)
+        if identity in (_GROUP, _SIMPLE_BLOCK):
+            block = _block_of(data, content, size) if identity == _GROUP else content
+            if not _is_block(data, block, tracks):
+                return _damaged_at(at)
         at = content + size
     return None
 

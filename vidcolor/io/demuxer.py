@@ -23,7 +23,8 @@ _FOLLOWS = {
     *("lavfi", "fbdev", "kmsgrab", "x11grab", "xcbgrab", "v4l2", "video4linux2", "alsa", "oss"),
     *("avisynth", "vapoursynth", "avfoundation", "dshow", "gdigrab", "vfwcap", "pulse", "sndio"),
 }
-"""Lists of other files, the network, devices and scripts: kinds of input that make FFmpeg open something else than the file it was given."""
+"""Lists of other files, the network, devices and scripts: what makes FFmpeg open something else
+than the file that it was given."""
 
 _METADATA_ERRORS = "vidcolor-latin1"
 
