@@ -289,6 +289,9 @@ def annex_b(
 # -- pictures ------------------------------------------------------------------------------------
 
 
+_MOST_WIDE = 1 << 20  # bytes of a row; headers may say more
+
+
 def png_chunk(kind: bytes, content: bytes) -> bytes:
     """A chunk with its checksum."""
     body = kind + content
@@ -301,8 +304,8 @@ def png(
 ) -> bytes:  # fmt: skip
     """A PNG whose header says a size; `data` (unpacked) may hold less."""
     if data is None:
-        row = b"\0" + bytes((width * bits + 7) // 8 * {0: 1, 2: 3, 4: 2, 6: 4}.get(color, 1))
-        data = row * min(height, 4)
+        wide = (width * bits + 7) // 8 * {0: 1, 2: 3, 4: 2, 6: 4}.get(color, 1)
+        data = bytes(1 + min(wide, _MOST_WIDE)) * min(height, 4)
     head = struct.pack(">IIBBBBB", width, height, bits, color, 0, 0, 0)
     chunks = png_chunk(b"IHDR", head) + more + png_chunk(b"IDAT", zlib.compress(data))
     return b"\x89PNG\r\n\x1a\n" + chunks + png_chunk(b"IEND", b"")
