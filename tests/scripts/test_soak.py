@@ -3,6 +3,7 @@
 import dataclasses
 import itertools
 import random
+import resource
 import signal
 import sys
 import time
@@ -307,7 +308,9 @@ def test_processes_end_as_a_shell_says(parts, tmp_path, monkeypatch, number, cod
 
     ended = program.end(process, log, began, strike)
     assert (ended.code, ended.struck, ended.done) == (code, number is not None, 12)
-    assert 1 < ended.peak_mib < 1000
+    # Linux counts what the parent had when the process was made
+    parent = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    assert 1 < ended.peak_mib <= max(1000, 1.01 * parent)
 
 
 def test_files_can_be_kept_small(parts, tmp_path, monkeypatch):
