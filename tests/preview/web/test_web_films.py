@@ -325,7 +325,7 @@ def test_a_preview_that_began_before_keys_were_known_is_stopped_too(source, tmp_
         opened.session.apply([REDDER])
         assert not opened.jobs.wait(job.id, 0.3).over
         gate.set()
-        assert opened.jobs.wait(job.id, 10).state == "canceled"
+        assert opened.jobs.wait(job.id, 60).state == "canceled"
         assert not opened.jobs.wait(other.id, 0.3).over, "its key is as it was"
         assert not begun.is_set() or opened.shot(0)["state"] == "none"
     finally:
