@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vidcolor.color.luma import to_lightness
-from vidcolor.ops.resize import from_network, luma_to_network, network_size, to_network
+from vidcolor.ops.resize import from_network, luma_to_network, network_size, shrink, to_network
 from vidcolor.records import ColorSpec, FrameBatch, VideoInfo
 
 FULL = ColorSpec(full_range=True)
@@ -105,3 +105,29 @@ def test_small_pictures_are_enlarged_smoothly():
     large = luma_to_network(_batch(luma), (8, 8))[0, 0]
     assert (large.diff(dim=1) >= 0).all()
     assert len(large[0].unique()) > 3
+
+
+@pytest.mark.parametrize(
+    ("dtype", "bits"), [(np.uint8, 8), (np.int16, 10), (np.int16, 15), (np.int32, 16)]
+)
+def test_large_pictures_are_averaged_as_exactly(dtype, bits):
+    rng = np.random.default_rng(1)
+    coarse = rng.integers(0, 1 << bits, (6, 10))
+    grain = rng.integers(0, 2, (96, 160))  # halves of 2x2 have fractions
+    codes = np.minimum(np.kron(coarse, np.ones((16, 16), int)) + grain, (1 << bits) - 1)
+    info = VideoInfo(96, 160, color=ColorSpec(bits=bits, full_range=True))
+    frames = FrameBatch(torch.as_tensor(codes.astype(dtype))[None, None], (0,), info)
+    means = codes.reshape(6, 16, 10, 16).mean((1, 3))
+    table = to_lightness(torch.arange(1 << bits, dtype=torch.int32).view(1, 1, 1, -1), info.color)
+    expected = np.interp(means, np.arange(1 << bits), table.flatten().numpy())
+    # of 16 bits there are none left for fractions
+    np.testing.assert_allclose(luma_to_network(frames, (6, 10))[0, 0], expected, atol=2e-3)
+    small = shrink(codes.astype(dtype), (6, 10))
+    assert small.dtype == (np.uint8 if bits == 8 else np.uint16)
+    assert np.abs(small - means).max() <= 1.5  # rounded at each of three steps
+
+
+def test_pictures_of_odd_sides_are_shrunk_too():
+    plane = np.full((101, 203), 77, np.uint8)
+    assert (shrink(plane, (10, 20)) == 77).all()
+    assert shrink(plane, (10, 300)).shape == (10, 300)

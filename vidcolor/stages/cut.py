@@ -21,6 +21,7 @@ import torch
 
 from vidcolor.errors import ConfigError, GuidanceError
 from vidcolor.ops.flow import dis_flow, equalize, warp
+from vidcolor.ops.resize import shrink
 from vidcolor.records import ColorSpec, FrameBatch
 from vidcolor.stages.shots_file import Shot, read_shots
 
@@ -234,9 +235,7 @@ def _thumbnail(plane: Array, spec: ColorSpec) -> Bytes:
     """About 320 columns, uint8 codes of the source's range."""
     width = min(_THUMB_WIDTH_PX, plane.shape[1])
     height = max(1, round(plane.shape[0] * width / plane.shape[1]))
-    if plane.dtype == np.int32:  # 16 bit, which OpenCV does not resize
-        plane = plane.astype(np.uint16)
-    small = cast(Array, cv2.resize(plane, (width, height), interpolation=cv2.INTER_AREA))
+    small = shrink(plane, (height, width))
     return (small >> (spec.bits - 8)).astype(np.uint8) if spec.bits > 8 else small
 
 
