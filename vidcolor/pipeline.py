@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 
+from vidcolor.io.prefetch import prefetch
 from vidcolor.records import Colored, FrameBatch, Tracked
 from vidcolor.stages.base import (
     Colorize,
@@ -19,6 +21,8 @@ from vidcolor.stages.base import (
 )
 
 __all__ = ["Pipeline"]
+
+_AHEAD = 1  # batches that wait between two threads: frames are large
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,13 +62,19 @@ class Pipeline:
     def __call__(self, frames: Iterable[FrameBatch]) -> Iterator[Colored]:
         """Color a film, a clip or a still.
 
+        Three threads share the work: up to tracks, the network, and what comes after it.
+
         Args:
             frames: Batches of consecutive frames, as a reader yields them.
 
         Yields:
             All frames in order with their color, in batches that never span a cut.
         """
-        return self.color(self.follow(self.shots(frames)))
+        with (
+            closing(prefetch(self.follow(self.shots(frames)), _AHEAD)) as tracked,
+            closing(prefetch(self.predict(tracked), _AHEAD)) as predicted,
+        ):
+            yield from self.finish(predicted)
 
     def shots(self, frames: Iterable[FrameBatch]) -> Iterator[FrameBatch]:
         """The line up to restoration: shots are known."""
@@ -78,8 +88,15 @@ class Pipeline:
 
     def color(self, tracked: Iterable[Tracked]) -> Iterator[Colored]:
         """From tracks to the end of the line."""
+        return self.finish(self.predict(tracked))
+
+    def predict(self, tracked: Iterable[Tracked]) -> Iterator[Colored]:
+        """From tracks to the color that the network gives."""
         known = self.see_whole(tracked)
-        predicted = self.colorize(known)
+        return self.colorize(known)
+
+    def finish(self, predicted: Iterable[Colored]) -> Iterator[Colored]:
+        """From the network's color to the end of the line."""
         referred = map(self.refer, predicted)
         anchored = self.anchor(referred)
         remembered = self.remember(anchored)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -19,7 +19,7 @@ class _End(Generic[T]):
     error: BaseException | None
 
 
-def prefetch(items: Iterable[T], depth: int) -> Iterator[T]:
+def prefetch(items: Iterable[T], depth: int) -> Generator[T]:
     """Iterate `items` in a thread of its own, up to `depth` of them ahead.
 
     The thread starts with the first request. It ends when the items do, when they raise, or when
@@ -43,7 +43,7 @@ def prefetch(items: Iterable[T], depth: int) -> Iterator[T]:
     return _prefetch(items, depth)
 
 
-def _prefetch(items: Iterable[T], depth: int) -> Iterator[T]:
+def _prefetch(items: Iterable[T], depth: int) -> Generator[T]:
     waiting: queue.Queue[T | _End[T]] = queue.Queue(depth)
     stop = threading.Event()
 
@@ -57,7 +57,7 @@ def _prefetch(items: Iterable[T], depth: int) -> Iterator[T]:
 
     def produce() -> None:
         error: BaseException | None = None
-        iterator = iter(())  # type: Iterator[T]
+        iterator: Iterator[T] = iter(())
         try:
             iterator = iter(items)
             for item in iterator:

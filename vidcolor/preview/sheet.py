@@ -108,7 +108,7 @@ def make_sheet(
         pages = _Pages(out, overwrite, grid, _Title.of(film, plan, ways))
         shots = _Shots(film, ways, grid, boxes)
         ahead = prefetch(shots.frames(plan.places), _AHEAD)
-        with contextlib.closing(ahead) as frames:  # type: ignore[type-var]
+        with contextlib.closing(ahead) as frames:
             for place, frame in frames:
                 pages.add(shots.cell(place, frame))
                 if progress is not None:
