@@ -15,7 +15,7 @@ def _view(texture, y, x, size=(96, 128)):
     return np.rint(texture[y : y + size[0], x : x + size[1]]).astype(np.uint8)
 
 
-@pytest.mark.parametrize("preset", ["fast", "medium"])
+@pytest.mark.parametrize("preset", ["fast", "balanced", "medium"])
 @pytest.mark.parametrize(("dy", "dx"), [(0, 4), (3, 0), (-2, 5)])
 def test_known_shift_is_found(dy, dx, preset):
     texture = _texture()

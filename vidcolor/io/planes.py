@@ -39,6 +39,7 @@ _HIGH_BITS = re.compile(r"^p[0-4]1[0-6]")  # p010 and kin keep the value in the 
 _PLANAR_RGB = re.compile(r"^gbra?p(|9|10|12|14|16)(le|be)?$")
 _RED_FIRST = ("nv21", "nv42")  # semi-planar with Cr before Cb
 _ROWS = 512
+_COARSE_ROWS = 100
 _NEUTRAL_8 = 6
 """Distance from neutral, in 8-bit codes, up to which chroma is noise."""
 
@@ -120,7 +121,9 @@ def subsampling_of(name: str) -> tuple[int, int]:
 
 
 def luma_of(frame: Any, layout: PixelLayout) -> Array:
-    """A copy of the luma of a decoded frame.
+    """The luma of a decoded frame: the memory of the frame itself where it can be read as it is.
+
+    Never write to it.
 
     Args:
         frame: A decoded `av.VideoFrame`.
@@ -132,7 +135,10 @@ def luma_of(frame: Any, layout: PixelLayout) -> Array:
     """
     if layout.kind == "rgb":
         return luma_of_rgb(rgb_of(frame, layout), layout.bits)
-    return _copied(plane_view(_unpacked(frame, layout), 0), layout)
+    plane = plane_view(_unpacked(frame, layout), 0)
+    if layout.shift or layout.bits == 16:
+        return _copied(plane, layout)
+    return plane.view(code_type(layout.bits))
 
 
 class Codes(NamedTuple):
@@ -259,7 +265,7 @@ def chroma_share(frame: Any, layout: PixelLayout) -> float:
     if layout.gray:
         return 0.0
     if layout.kind == "rgb":
-        rgb = rgb_of(frame, layout)[::4, ::4].astype(np.int32)
+        rgb = _coarse(rgb_of(frame, layout)).astype(np.int32)
         far = (rgb.max(2) - rgb.min(2)) > 2 * _NEUTRAL_8 << (layout.bits - 8)
         return float(far.mean())
     if layout.via is not None:
@@ -267,9 +273,15 @@ def chroma_share(frame: Any, layout: PixelLayout) -> float:
     if len(frame.planes) < 2:
         return 0.0
     neutral, near = 1 << (layout.bits - 1), _NEUTRAL_8 << (layout.bits - 8)
-    codes = [(c[::4, ::4] >> layout.shift).astype(np.int32) for c in chroma_planes_of(frame)]
+    codes = [(_coarse(c) >> layout.shift).astype(np.int32) for c in chroma_planes_of(frame)]
     blue, red = (np.abs(c - neutral) > near for c in codes)
     return float((blue | red).mean())
+
+
+def _coarse(plane: Array) -> Array:
+    """About 100 rows of a plane: enough to see color, and cheap for every frame of a film."""
+    step = max(4, len(plane) // _COARSE_ROWS)
+    return plane[::step, ::step]
 
 
 def put_planes(frame: Any, planes: tuple[Array, ...]) -> None:

