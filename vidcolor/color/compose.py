@@ -1,17 +1,17 @@
 """Luma as it is, color beside it: chroma planes for an encoder, RGB for stills.
 
-The Y' plane is never touched. The predicted a*b* is brought to the grid of the chroma planes,
-turned into Cb and Cr with the lightness found there, and shrunk toward neutral where the true Y'
-leaves no room for it. L* gives way by half a unit on average; Y' stays to the bit.
+The Y' plane is never touched. The predicted a*b* becomes R' - Y' and B' - Y' at the lightness found
+at the chroma samples (`vidcolor.color.field`), shrunk toward neutral where the true Y' leaves no
+room for it. L* gives way by half a unit on average; Y' stays to the bit. A still is composed in
+the same way as a film, with a chroma sample for every pixel: it shows what the film will be.
 
-References: ITU-R BT.601, BT.709, BT.2020 (matrices and ranges); He and Sun, Fast guided filter,
-arXiv 1505.00996 (color on the grid of a larger picture).
+Reference: ITU-R BT.601, BT.709, BT.2020 (matrices and ranges).
 """
 
 from __future__ import annotations
 
 import functools
-import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, cast
 
@@ -19,6 +19,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from vidcolor.color.field import Axis, ColorField, guided_model, look_up, plain_model
 from vidcolor.errors import ConfigError
 from vidcolor.records import ColorSpec, Matrix
 
@@ -34,24 +35,6 @@ MATRIX_WEIGHTS: dict[Matrix, tuple[float, float]] = {
     "bt2020": (0.2627, 0.0593),
 }
 """(Kr, Kb) of each matrix."""
-
-# Linear sRGB of XYZ / white: the rows of vidcolor.color.lab, scaled to sum to one exactly, so that
-# gray is neutral at 16 bits as well.
-_WHITE = np.array([0.95047, 1.0, 1.08883])
-_XYZ_TO_RGB = (
-    np.array(
-        [
-            [3.24048134, -1.53715152, -0.49853633],
-            [-0.96925495, 1.87599, 0.04155593],
-            [0.05564664, -0.20404134, 1.05731107],
-        ]
-    )
-    * _WHITE
-)
-_XYZ_TO_RGB /= _XYZ_TO_RGB.sum(1, keepdims=True)
-
-_STRIP_VALUES = 1 << 15
-"""Values worked on at once: temporaries of this size stay in the processor's cache."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +128,8 @@ class PlaneLayout:
         return -(-height // self.subsample_y), -(-width // self.subsample_x)
 
 
-_FULL = PlaneLayout(1, 1)
+_NO_ROOM = 1e-9
+"""Least room to black or white: none, but something to divide by."""
 
 
 def chroma_planes(
@@ -180,30 +164,21 @@ def chroma_planes(
             `ab` and `lightness` differ in size.
     """
     codes = _checked(luma, ab, lightness)
-    center, darkest, brightest = _to_chroma_grid(codes, layout)
-    guide, signal, fade = _tables(spec, config)
-    field = _Field(codes.shape, ab, lightness, layout, config)
+    tables = _tables(spec, config)
     kr, kb = MATRIX_WEIGHTS[layout.matrix]
-    to_cb, to_cr = layout.scale / (2 * (1 - kb)), layout.scale / (2 * (1 - kr))
+    gains = layout.scale / (2 * (1 - kb)), layout.scale / (2 * (1 - kr))
+    samples = _sample(codes, layout)
     dtype = np.uint8 if layout.bits == 8 else np.uint16
     top = (1 << layout.bits) - 1
-    cb, cr = np.empty(center.shape, dtype), np.empty(center.shape, dtype)
-    for rows in _strips(center.shape):
-        here = center[rows]
-        f = _look_up(guide, here)
-        a, b = field.at(rows, f)
-        difference = _color_difference(f, a, b, kr, kb)
-        low, high = _look_up(signal, darkest[rows]), _look_up(signal, brightest[rows])
-        scale = _room(difference, low, high)
-        scale *= _look_up(fade, here)
-        for plane, gain, channel in ((cb, to_cb, difference[2]), (cr, to_cr, difference[0])):
+    planes = np.empty(samples.shape, dtype), np.empty(samples.shape, dtype)
+    strips = _differences(codes, samples, ab, lightness, tables, layout, config)
+    for rows, (red, _, blue), scale in strips:
+        for plane, gain, channel in zip(planes, gains, (blue, red), strict=True):
             channel *= scale
-            channel *= np.float32(gain)
-            channel += np.float32(layout.neutral)
-            np.rint(channel, out=channel)
-            np.minimum(channel, np.float32(top), out=channel)  # +0.5 in full range is one too many
-            plane[rows] = channel
-    return cb, cr
+            _round(channel, gain, layout.neutral, plane[rows])
+            if layout.full_range:  # + 0.5 is one too many
+                np.minimum(plane[rows], top, out=plane[rows])
+    return planes
 
 
 def compose_rgb(
@@ -234,25 +209,17 @@ def compose_rgb(
     if not 8 <= bits <= 16:
         raise ValueError(f"bits must be 8 to 16, not {bits}")
     codes = _checked(luma, ab, lightness)
-    guide, signal, fade = _tables(spec, config)
-    field = _Field(codes.shape, ab, lightness, _FULL, config)
-    kr, kb = MATRIX_WEIGHTS[spec.matrix]
+    tables = _tables(spec, config)
+    layout = PlaneLayout(1, 1, matrix=spec.matrix)
     top = (1 << bits) - 1
     rgb = np.empty((*codes.shape, 3), np.uint8 if bits == 8 else np.uint16)
-    for rows in _strips(codes.shape):
-        here = codes[rows]
-        f, y = _look_up(guide, here), _look_up(signal, here)
-        a, b = field.at(rows, f)
-        difference = _color_difference(f, a, b, kr, kb)
-        scale = _room(difference, y, y)
-        scale *= _look_up(fade, here)
+    strips = _differences(codes, codes, ab, lightness, tables, layout, config)
+    for rows, difference, scale in strips:
+        y = look_up(tables.signal, codes[rows])
         for i, channel in enumerate(difference):
             channel *= scale
             channel += y
-            channel *= np.float32(top)
-            np.rint(channel, out=channel)
-            np.clip(channel, 0, top, out=channel)  # float rounding only
-            rgb[rows, :, i] = channel
+            _round(channel, top, 0, rgb[rows, :, i])
     return rgb
 
 
@@ -266,9 +233,27 @@ def _checked(luma: Array, ab: Floats, lightness: Floats) -> Array:
     return luma if luma.dtype == np.uint8 else luma.astype(np.uint16, copy=False)
 
 
+@dataclass(frozen=True, slots=True)
+class _Tables:
+    """What there is to know of a luma code: (256,) or (65536,) float32 each.
+
+    Attributes:
+        guide: (L* + 16) / 116.
+        signal: Y' in [0, 1].
+        fade: Part of the color that is left in dark and bright places, in [0, 1].
+        dark: 1 / Y': the multiple of itself at which a step down would reach black.
+        bright: 1 / (1 - Y'), likewise of a step up and white.
+    """
+
+    guide: Floats
+    signal: Floats
+    fade: Floats
+    dark: Floats
+    bright: Floats
+
+
 @functools.lru_cache(maxsize=8)
-def _tables(spec: ColorSpec, config: ComposeConfig) -> tuple[Floats, Floats, Floats]:
-    """By luma code: (L* + 16) / 116, Y' in [0, 1], fade in [0, 1]."""
+def _tables(spec: ColorSpec, config: ComposeConfig) -> _Tables:
     # every value that the plane's integer type can hold, so that no stray code is out of bounds
     codes = np.arange(256 if spec.bits == 8 else 65536, dtype=np.float64)
     signal = np.clip((codes - spec.black) / (spec.white - spec.black), 0, 1)
@@ -277,33 +262,14 @@ def _tables(spec: ColorSpec, config: ComposeConfig) -> tuple[Floats, Floats, Flo
     rise = np.clip((signal - config.dark_start) / (config.dark_end - config.dark_start), 0, 1)
     fall = np.clip((1 - signal) / (1 - config.bright_start), 0, 1)
     fade = rise * rise * (3 - 2 * rise) * fall * fall * (3 - 2 * fall)
-    return (
-        guide.astype(np.float32),
-        signal.astype(np.float32),
-        fade.astype(np.float32),
-    )
+    dark, bright = 1 / np.maximum(signal, _NO_ROOM), 1 / np.maximum(1 - signal, _NO_ROOM)
+    return _Tables(*(x.astype(np.float32) for x in (guide, signal, fade, dark, bright)))
 
 
-def _look_up(table: Floats, codes: Array) -> Floats:
-    if codes.dtype == np.uint8:
-        return cast(Floats, cv2.LUT(codes, table))
-    return np.take(table, codes)
-
-
-def _strips(shape: tuple[int, ...]) -> list[slice]:
-    step = max(1, _STRIP_VALUES // max(1, shape[1]))
-    return [slice(y, min(y + step, shape[0])) for y in range(0, shape[0], step)]
-
-
-def _to_chroma_grid(codes: Array, layout: PlaneLayout) -> tuple[Array, Array, Array]:
-    """Luma codes at the chroma samples, and the least and greatest code that each covers."""
-    sy, sx = layout.subsample_y, layout.subsample_x
-    if sy == sx == 1:
-        return codes, codes, codes
-    block = np.ones((sy, sx), np.uint8)
-    darkest = _mat(cv2.erode(codes, block, anchor=(0, 0)))[::sy, ::sx]
-    brightest = _mat(cv2.dilate(codes, block, anchor=(0, 0)))[::sy, ::sx]
-    return _sample(codes, layout), darkest, brightest
+def _round(values: Floats, gain: float, offset: float, out: Array) -> None:
+    """Codes of values, into a view; what lies outside its type goes to the nearest end."""
+    depth = cv2.CV_8U if out.dtype == np.uint8 else cv2.CV_16U
+    out[:] = cv2.addWeighted(values, gain, values, 0, offset, dtype=depth)
 
 
 def _sample(codes: Array, layout: PlaneLayout) -> Array:
@@ -311,6 +277,8 @@ def _sample(codes: Array, layout: PlaneLayout) -> Array:
     sy, sx = layout.subsample_y, layout.subsample_x
     rows, columns = layout.plane_size(*codes.shape)
     between_y, between_x = (o > 0 for o in layout.offset)
+    if sy == sx == 1:
+        return codes
     if sy == sx == 2 and between_y:
         # boxes of 2x2 have a fast path in OpenCV; two boxes a pixel apart make 1 2 1
         left = 0 if between_x else 1
@@ -342,173 +310,89 @@ def _taps(step: int, between: bool) -> tuple[Floats, int]:
     return taps, step // 2
 
 
-class _Field:
-    """a*b* on the chroma grid, made strip by strip."""
+def _differences(
+    codes: Array,
+    samples: Array,
+    ab: Floats,
+    lightness: Floats,
+    tables: _Tables,
+    layout: PlaneLayout,
+    config: ComposeConfig,
+) -> Iterator[tuple[slice, tuple[Floats, Floats, Floats], Floats]]:
+    """Rows of a strip, its R' - Y', G' - Y' and B' - Y', and the part of them that can be had."""
+    kr, kb = MATRIX_WEIGHTS[layout.matrix]
+    field = _field(codes, samples, ab, lightness, tables, layout, config)
+    for rows in field.strips():
+        here = samples[rows]
+        red, blue = field.at(rows, look_up(tables.guide, here))
+        # Y' of a color is Y': the third step follows from the other two
+        green = cast(Floats, cv2.addWeighted(red, kr / (kr + kb - 1), blue, kb / (kr + kb - 1), 0))
+        darkest, brightest = _extremes(codes, rows, layout)
+        dark, bright = look_up(tables.dark, darkest), look_up(tables.bright, brightest)
+        scale = look_up(tables.fade, here)
+        scale /= _excess((red, green, blue), dark, bright)
+        yield rows, (red, green, blue), scale
 
-    def __init__(
-        self,
-        luma_size: tuple[int, ...],
-        ab: Floats,
-        lightness: Floats,
-        layout: PlaneLayout,
-        config: ComposeConfig,
-    ) -> None:
-        h, w = lightness.shape
-        self.scale = h / luma_size[0], w / luma_size[1]
-        self.columns = layout.plane_size(luma_size[0], luma_size[1])[1]
-        self.layout = layout
-        planes = [np.ascontiguousarray(plane, np.float32) for plane in ab]
-        if config.saturation != 1:
-            planes = [plane * np.float32(config.saturation) for plane in planes]
-        self.guided = config.filter == "guided"
-        if not self.guided:
-            self.model = _stack(planes)
-            return
-        radius = min(config.radius_px, (min(h, w) - 1) // 2)
-        self.model = _stack(_linear_model(planes, lightness, radius, config.epsilon))
-        window = np.ones((2 * radius + 1, 2 * radius + 1), np.uint8)
-        least = [cast(Floats, cv2.erode(plane, window)) for plane in planes]
-        self.bounds = _stack(least + [cast(Floats, cv2.dilate(plane, window)) for plane in planes])
 
-    def at(self, rows: slice, guide: Floats) -> tuple[Floats, Floats]:
-        """a* and b* of some rows, given their (L* + 16) / 116."""
-        if not self.guided:
-            a, b, *_ = self._enlarge(self.model, rows)
-            return a, b
-        slope_a, slope_b, a, b = self._enlarge(self.model, rows)
-        low_a, low_b, high_a, high_b = self._enlarge(self.bounds, rows)
-        slope_a *= guide
-        slope_b *= guide
-        a += slope_a
-        b += slope_b
-        # a highlight that the small grid never saw must not throw the line far off
-        np.clip(a, low_a, high_a, out=a)
-        np.clip(b, low_b, high_b, out=b)
-        return a, b
-
-    def _enlarge(self, small: Floats, rows: slice) -> list[Floats]:
-        """Channels of (h, w, C) covering the picture, interpolated at rows of chroma samples."""
-        layout = self.layout
-        (scale_y, scale_x), (offset_y, offset_x) = self.scale, layout.offset
-        offset_y += rows.start * layout.subsample_y
-        matrix = np.array(
-            [
-                [scale_x * layout.subsample_x, 0, (offset_x + 0.5) * scale_x - 0.5],
-                [0, scale_y * layout.subsample_y, (offset_y + 0.5) * scale_y - 0.5],
-            ]
+def _field(
+    codes: Array,
+    samples: Array,
+    ab: Floats,
+    lightness: Floats,
+    tables: _Tables,
+    layout: PlaneLayout,
+    config: ComposeConfig,
+) -> ColorField:
+    """The color of a picture at its chroma samples."""
+    steps = layout.subsample_y, layout.subsample_x
+    scales = (small / large for small, large in zip(lightness.shape, codes.shape, strict=True))
+    y, x = (
+        Axis(cells, count, (offset + 0.5) * scale - 0.5, step * scale)
+        for cells, count, offset, scale, step in zip(
+            lightness.shape, samples.shape, layout.offset, scales, steps, strict=True
         )
-        large = cv2.warpAffine(
-            small,
-            matrix,
-            (self.columns, rows.stop - rows.start),
-            flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-            borderMode=cv2.BORDER_REPLICATE,
-        )
-        return [np.ascontiguousarray(large[..., i]) for i in range(small.shape[2])]
+    )
+    planes = [np.asarray(plane, np.float32) * np.float32(config.saturation) for plane in ab]
+    if config.filter == "guided":
+        radius = min(config.radius_px, (min(lightness.shape) - 1) // 2)
+        model = guided_model(planes, lightness, radius, config.epsilon)
+    else:
+        model = plain_model(planes)
+    return ColorField(model, samples, tables.guide, y, x, MATRIX_WEIGHTS[layout.matrix])
 
 
-def _stack(planes: list[Floats]) -> Floats:
-    """(h, w, 4): OpenCV warps four channels faster than two or three."""
-    return np.stack((planes * 4)[:4], axis=2)
+def _extremes(codes: Array, rows: slice, layout: PlaneLayout) -> tuple[Array, Array]:
+    """Least and greatest luma code that each sample of some rows covers."""
+    sy, sx = layout.subsample_y, layout.subsample_x
+    here = codes[rows.start * sy : rows.stop * sy]
+    if sy == sx == 1:
+        return here, here
+    block = np.ones((sy, sx), np.uint8)
+    darkest = _mat(cv2.erode(here, block, anchor=(0, 0)))[::sy, ::sx]
+    brightest = _mat(cv2.dilate(here, block, anchor=(0, 0)))[::sy, ::sx]
+    return darkest, brightest
 
 
-def _linear_model(
-    planes: list[Floats], lightness: Floats, radius: int, epsilon: float
-) -> list[Floats]:
-    """Slopes, then offsets, of the planes against (L* + 16) / 116.
-
-    The slopes are the guided filter's. The offsets are such that the planes themselves stand where
-    the small grid has its samples, so that nothing the network drew is smoothed; between them the
-    edges of luma decide.
-    """
-    guide = (np.asarray(lightness, np.float32) + np.float32(16)) * np.float32(1 / 116)
-    size = (2 * radius + 1, 2 * radius + 1)
-
-    def mean(x: Floats) -> Floats:
-        return cast(Floats, cv2.blur(x, size, borderType=cv2.BORDER_REFLECT))
-
-    # about the mean of the picture: float32 has no digits to lose in E[x^2] - E[x]^2
-    away: Floats = guide - guide.mean()
-    mean_away = mean(away)
-    variance: Floats = mean(away * away) - mean_away * mean_away
-    np.maximum(variance, np.float32(0), out=variance)
-    variance += np.float32((epsilon / 116) ** 2)
-    slopes = []
-    for plane in planes:
-        covariance: Floats = mean(away * plane) - mean_away * mean(plane)
-        covariance /= variance
-        slopes.append(mean(covariance))
-    return slopes + [plane - slope * guide for plane, slope in zip(planes, slopes, strict=True)]
-
-
-def _color_difference(
-    guide: Floats, a: Floats, b: Floats, kr: float, kb: float
-) -> tuple[Floats, Floats, Floats]:
-    """R' - Y', G' - Y', B' - Y' of Lab colors; the curves go on oddly outside [0, 1].
+def _excess(difference: tuple[Floats, Floats, Floats], dark: Floats, bright: Floats) -> Floats:
+    """By how much a color is too strong for its Y': 1 where it exists.
 
     Args:
-        guide: (L* + 16) / 116.
-        a: a*.
-        b: b*.
-        kr: Weight of R' in Y'.
-        kb: Weight of B' in Y'.
+        difference: R' - Y', G' - Y', B' - Y'.
+        dark: 1 / Y' of the darkest pixel.
+        bright: 1 / (1 - Y') of the brightest pixel.
     """
-    x = _f_inverse(guide + a * np.float32(1 / 500))
-    y = _f_inverse(guide)
-    z = _f_inverse(guide - b * np.float32(1 / 200))
-    red, green, blue = (
-        _encode(np.float32(mx) * x + np.float32(my) * y + np.float32(mz) * z)
-        for mx, my, mz in _XYZ_TO_RGB
-    )
-    luma = np.float32(kr) * red + np.float32(1 - kr - kb) * green + np.float32(kb) * blue
-    red -= luma
-    green -= luma
-    blue -= luma
-    return red, green, blue
-
-
-_F_KNEE = 0.2068966
-_GAMMA_KNEE = 0.0031308
-
-
-def _f_inverse(f: Floats) -> Floats:
-    """Line up to the knee, cube from there: written as a sum, since a choice is slow."""
-    upper = np.maximum(f, np.float32(_F_KNEE))
-    cube = upper * upper
-    cube *= upper
-    line = np.minimum(f, np.float32(_F_KNEE))
-    line *= np.float32(1 / 7.787)
-    cube += line
-    cube -= np.float32(_F_KNEE**3 + 16 / 116 / 7.787)
-    return cube
-
-
-def _encode(v: Floats) -> Floats:
-    """sRGB gamma applied; odd about zero."""
-    size = np.abs(v)
-    curve = np.maximum(size, np.float32(_GAMMA_KNEE)) ** np.float32(1 / 2.4)
-    curve *= np.float32(1.055)
-    curve -= np.float32(1.055 * _GAMMA_KNEE ** (1 / 2.4))
-    np.minimum(size, np.float32(_GAMMA_KNEE), out=size)
-    size *= np.float32(12.92)
-    curve += size
-    return np.copysign(curve, v, out=curve)
-
-
-def _room(difference: tuple[Floats, Floats, Floats], darkest: Floats, brightest: Floats) -> Floats:
-    """Largest scale in [0, 1] of the differences for which Y' plus them stays in [0, 1]."""
     red, green, blue = difference
-    up = np.maximum(np.maximum(red, green), blue)
-    down = np.minimum(np.minimum(red, green), blue)
-    tiny = np.float32(1e-9)
-    scale = (1 - brightest) / np.maximum(up, tiny)
-    np.minimum(scale, darkest / np.maximum(-down, tiny), out=scale)
-    return np.minimum(scale, np.float32(1), out=scale)
+    up = np.maximum(red, green)
+    np.maximum(up, blue, out=up)
+    up *= bright
+    down = np.minimum(red, green)
+    np.minimum(down, blue, out=down)
+    down *= dark
+    np.negative(down, out=down)
+    np.maximum(up, down, out=up)
+    return np.maximum(up, np.float32(1), out=up)
 
 
 def _mat(x: object) -> Array:
     """What OpenCV calls MatLike is an array to us."""
     return cast(Array, x)
-
-
-assert math.isclose(float(_XYZ_TO_RGB.sum()), 3)
