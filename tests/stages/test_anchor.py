@@ -11,7 +11,7 @@ from made_shots import in_batches
 from vidcolor.errors import ConfigError
 from vidcolor.ops.flow import as_gray, dis_flow
 from vidcolor.records import Chroma, Colored, FrameBatch, Tracks, VideoInfo
-from vidcolor.stages.anchor import Anchor, AnchorConfig
+from vidcolor.stages.anchor import Anchor, AnchorConfig, _edge, _follows, _Shot
 
 SIZE = (48, 64)
 INFO = VideoInfo(*SIZE)
@@ -167,7 +167,7 @@ def test_flow_that_is_given_is_used_and_carried_on():
     flow = np.zeros((20, 2, *SIZE), np.float32)
     gray = [as_gray(one[0].astype(np.float32)) for one in lightness]
     for i in range(1, 20):
-        flow[i] = dis_flow(gray[i - 1], gray[i]).transpose(2, 0, 1)
+        flow[i] = dis_flow(gray[i - 1], gray[i], "balanced").transpose(2, 0, 1)
     own = list(Anchor(PLAIN)(in_batches(ab, lightness, sure=sure)))
     given_ = list(Anchor(PLAIN)(in_batches(ab, lightness, sure=sure, flow=flow)))
     np.testing.assert_array_equal(_join(own), _join(given_))
@@ -239,3 +239,111 @@ def test_config_is_checked():
         AnchorConfig(tau=0)
     with pytest.raises(ConfigError, match="reach"):
         AnchorConfig(reach=0)
+
+
+def _plain_learning(config, view, laid):
+    """What a map learns and corrects, cell by cell, without planes."""
+    known = view.astype(np.float64)
+    correction = np.zeros((*view.shape[:2], 3))
+    cells = [tuple(at) for at in np.argwhere(laid[..., 3] > 1e-3)]
+    frame = laid.astype(np.float64)
+    pulses = []
+    for at in cells:
+        most = 1 if known[at][7] > known[at][3] else 0
+        if known[at][4 * most + 3] >= 1:
+            pulses.append(frame[at][0] / frame[at][3] - known[at][4 * most])
+    pulse = np.clip(np.median(pulses), -config.pulse, config.pulse) if pulses else 0
+    for at in cells:
+        weight = frame[at][3]
+        now = frame[at][:3] / weight - (pulse, 0, 0)
+        told = frame[at][4] / weight if laid.shape[2] == 5 else 0
+        looks = known[at].reshape(2, 4)
+        gates = []
+        for look in looks:
+            light, color = (now[0] - look[0]) ** 2, np.square(now[1:] - look[1:3]).sum()
+            gate = np.exp(-light / (2 * config.tau**2) - color**2 / (2 * config.limit**4))
+            gates.append(gate * (look[3] > 0))
+        best = 1 if gates[1] > gates[0] else 0
+        gate, look = gates[best], looks[best].copy()
+        experience = min(look[3] / config.learn_frames, 1)
+        correction[at][:2] = gate * experience * (look[1:3] - now[1:])
+        correction[at][2] = 1
+        if gate < 0.1 and weight > 0.25:
+            looks[1 if looks[1][3] < looks[0][3] else 0] = (*now, weight)
+        elif gate >= 0.1 or weight <= 0.25:
+            total = min(look[3] + weight * gate, config.hold_frames)
+            rate = weight * gate
+            rate /= max(total, 1) if total < config.learn_frames else config.hold_frames
+            rate = max(rate, told)
+            faster = max(rate, weight * gate / 100)
+            looks[best][0] += faster * (now[0] - look[0])
+            looks[best][1:3] += rate * (now[1:] - look[1:3])
+            looks[best][3] = max(total, told * config.learn_frames)
+        known[at] = looks.ravel()
+    return known, correction
+
+
+@pytest.mark.parametrize("told", [False, True])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_map_learns_cell_by_cell(seed, told):
+    rng = np.random.default_rng(seed)
+    config = dataclasses.replace(PLAIN, learn_frames=5, hold_frames=12)
+    size = (9, 11)
+    counts = rng.choice([0.0, 0.5, 3.0, 12.0], (*size, 2))
+    view = np.zeros((*size, 8), np.float32)
+    for layer, center in ((0, 40.0), (1, 55.0)):
+        view[..., 4 * layer] = rng.normal(center, 3, size)
+        view[..., 4 * layer + 1 : 4 * layer + 3] = rng.normal(0, 15, (*size, 2))
+        view[..., 4 * layer + 3] = counts[..., layer]
+    weight = rng.choice([0.0, 0.2, 0.7, 1.0], size)
+    laid = np.zeros((*size, 5 if told else 4), np.float32)
+    laid[..., 0] = rng.choice([40.0, 56.0, 90.0], size) * weight
+    laid[..., 1:3] = rng.normal(0, 15, (*size, 2)) * weight[..., None]
+    laid[..., 3] = weight
+    if told:
+        laid[..., 4] = rng.choice([0.0, 0.5, 1.0], size) * weight
+    known, correction = _plain_learning(config, view, laid)
+    learned = view.copy()
+    corrected = _Shot(config, "fast")._learn(learned, laid)
+    np.testing.assert_allclose(corrected[..., :3], correction, atol=1e-3)
+    assert not corrected[..., 3].any()
+    np.testing.assert_allclose(learned, known, atol=1e-3)
+    assert np.abs(learned - view).max() > 1
+
+
+def test_following_is_counted_within_a_pixel():
+    camera = np.array(((1.02, 0.01, -2), (-0.01, 0.99, 1), (0, 0, 1)))
+    flow = np.zeros((40, 56, 2), np.float32)
+    far = 0
+    for y in range(0, 40, 8):
+        for x in range(0, 56, 8):
+            off = (0.7, -0.6) if (x + y) % 3 else (0.8, 0.7)  # 0.92 and 1.06 pixels
+            far += (x + y) % 3 == 0
+            flow[y, x] = (camera @ (x, y, 1))[:2] - (x, y) + off
+    assert _follows(flow, camera) == pytest.approx(1 - far / 35)
+    assert _follows(np.ascontiguousarray(flow.transpose(2, 0, 1)).transpose(1, 2, 0), camera) == (
+        _follows(flow, camera)
+    )
+
+
+def test_samples_near_the_border_count_less():
+    edge = _edge(24, 48)
+    assert edge.shape == (24, 48)
+    expected = [[min(1, (y + 1) / 2, (24 - y) / 2, (x + 1) / 4, (48 - x) / 4) for x in range(48)]
+                for y in range(24)]  # fmt: skip
+    np.testing.assert_allclose(edge, expected, rtol=1e-6)
+
+
+def test_what_is_given_is_not_written_to():
+    """The flow and the lightness of a batch go on as they are, held frames have copies."""
+    lightness, held = _still(12), [i in (3, 4, 9) for i in range(12)]
+    lightness[:] += np.arange(12)[:, None, None, None]
+    given_ = list(in_batches(_flat(12, 5), lightness, held=held))
+    kept = [b.chroma.lightness.clone() for b in given_]
+    out = list(Anchor(PLAIN)(iter(given_)))
+    for one, before in zip(given_, kept, strict=True):
+        assert torch.equal(one.chroma.lightness, before)
+    after = torch.cat([one.chroma.lightness for one in out])
+    for i in range(12):
+        source = i if not held[i] else max(k for k in range(i) if not held[k])
+        np.testing.assert_array_equal(after[i], lightness[source].astype(np.float32))

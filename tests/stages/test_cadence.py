@@ -290,7 +290,7 @@ def test_flow_is_handed_on():
     gray = np.clip(np.rint(lightness[:, 0].astype(np.float32) * np.float32(2.55)), 0, 255)
     gray = gray.astype(np.uint8)
     for i, before in ((1, 0), (5, 4), (7, 5), (8, 7)):
-        expected = dis_flow(gray[before], gray[i]).transpose(2, 0, 1)
+        expected = dis_flow(gray[before], gray[i], "balanced").transpose(2, 0, 1)
         np.testing.assert_array_equal(flow[i], expected)
     assert not flow[[0, 6]].any()
     assert flow[3, 0, 20:40, 20:70].mean() == pytest.approx(-2, abs=0.2)

@@ -149,6 +149,22 @@ def test_held_frames_are_copies():
     assert (out[8] != out[7]).any()
 
 
+@pytest.mark.parametrize("held", [(), (3, 4, 9)])
+def test_lightness_and_flow_go_on(held):
+    count = 12
+    lightness = scene() + np.arange(count)[:, None, None]
+    parts = film(flicker(count), lightness, held=held, batch=5, flow=True)
+    out = list(Remember(RememberConfig())(parts))
+    after = torch.cat([one.chroma.lightness for one in out])[:, 0].numpy()
+    for i in range(count):
+        source = max(k for k in range(i + 1) if k not in held)
+        np.testing.assert_array_equal(after[i], lightness[source].astype(np.float32))
+    for one in out:
+        assert one.chroma.flow is not None
+        assert (one.chroma.flow == 0.5).all()
+        assert one.chroma.sure is None
+
+
 @pytest.mark.parametrize("batch", [1, 3, 7])
 def test_batch_size_changes_nothing(batch):
     ab = flicker(20)

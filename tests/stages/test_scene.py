@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 
 from vidcolor.stages.scene import SceneMap, scaled
@@ -59,3 +60,22 @@ def test_a_zoom_draws_the_map_anew():
 def test_pixels_to_cells_keeps_borders():
     border = scaled(0.25, 0.5) @ np.array((-0.5, -0.5, 1))
     np.testing.assert_allclose(border, (-0.5, -0.5, 1))
+
+
+def test_the_look_that_was_seen_most_keeps_the_map_from_slipping():
+    size = (48, 64)
+    noise = np.random.default_rng(0).normal(0, 1, (48, 72)).astype(np.float32)
+    wide = 50 + 60 * cv2.GaussianBlur(noise, (0, 0), 1.5)
+    for layer, counts in ((0, (5, 2)), (1, (2, 5))):
+        scene = SceneMap(size, 8, 4, 3)
+        part = scene.part()
+        place = part.place[:, 2].astype(int)
+        cells = scene.planes[part.rows, part.columns]
+        inner = cells[place[1] : place[1] + 48, place[0] : place[0] + 64]
+        inner[..., 0] = inner[..., 4] = 50  # flat, but for the layer that was seen most
+        inner[..., 4 * layer] = wide[:, 4:68]
+        inner[..., 3], inner[..., 7] = counts
+        before = _where(scene)
+        # all of the picture has slipped by a cell, which the flow between frames did not tell
+        scene.move(np.eye(3), wide[:, 5:69])
+        np.testing.assert_allclose(_where(scene) - before, (1, 0), atol=0.15)

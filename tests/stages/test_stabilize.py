@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from made_shots import in_batches, moving
 
 from vidcolor.errors import ConfigError
-from vidcolor.ops.flow import as_gray, dis_flow
+from vidcolor.ops.flow import agreement, as_gray, dis_flow, grain, invert_flow, warp
 from vidcolor.records import VideoInfo
 from vidcolor.stages.stabilize import Hold, StabilizeConfig, Stabilizer
 
@@ -355,3 +355,105 @@ def test_config_is_checked():
             StabilizeConfig(**{name: 0})
     with pytest.raises(ConfigError, match="sure_weight"):
         StabilizeConfig(sure_weight=0.5)
+
+
+def _plain_links(lightness, flows, config):
+    """Of each frame but the first: flow onward from the one before, and back; trust in both."""
+    links = []
+    for before, now, onward in zip(lightness[:-1], lightness[1:], flows, strict=True):
+        back = invert_flow(onward, rounds=2)
+        noise = config.noise_factor * max(grain(before), grain(now))
+        tau = min(config.tau_most, max(config.tau, noise))
+        there = agreement(before, warp(now[..., None], onward)[..., 0], tau, config.pulse)
+        cubic = config.outlier == 0  # lightness is brought along with the mean that is final
+        brought = warp(before[..., None], back, cubic)[..., 0]
+        here = agreement(now, brought, tau, config.pulse)
+        links.append((onward, there, back, here))
+    return links
+
+
+def _plain_add(config, x, weight, most, trust, mean):
+    moved, count = mean
+    count = np.minimum(np.maximum(count, 0) * trust + weight, most)
+    return moved + weight / count * (x - moved), count
+
+
+def _plain_walk(config, xs, weights, mosts, steps, cubic):
+    """Means along the frames in the order given; `steps` lead from each to the next."""
+    means = [(xs[0], weights[0])]
+    for x, weight, most, (flow, trust) in zip(xs[1:], weights[1:], mosts[1:], steps, strict=True):
+        ab, count = means[-1]
+        moved = warp(np.dstack((*ab, count)).astype(np.float32), flow, cubic).transpose(2, 0, 1)
+        means.append(_plain_add(config, x, weight, most, trust, (moved[:2], moved[2])))
+    return means
+
+
+def _plain_join(x, forward, backward, own):
+    total = forward[1] + backward[1] - own
+    return (forward[0] * forward[1] + backward[0] * backward[1] - x * own) / total
+
+
+def _plain_stabilizer(ab, lightness, flows, config, sure=None):
+    """A shot that is shorter than a stretch, by the formulas of the docstring."""
+    ones = np.ones(ab.shape[2:])
+    worth = [
+        ones if sure is None else 1 + (config.sure_weight - 1) * s for s in sure or [0] * len(ab)
+    ]
+    links = _plain_links(lightness, flows, config)
+    onward = [(link[0], link[1]) for link in links][::-1]
+    back = [(link[2], link[3]) for link in links]
+
+    def both(weights, cubic):
+        mosts = [config.n_most * (np.maximum(w, 1) if sure is not None else 1) for w in weights]
+        forward = _plain_walk(config, ab, weights, mosts, back, cubic)
+        backward = _plain_walk(config, ab[::-1], weights[::-1], mosts[::-1], onward, cubic)
+        return forward, backward[::-1]
+
+    scale = 1 / config.outlier**2 if config.outlier else 0
+    weights, (forward, backward) = worth, both(worth, cubic=config.outlier == 0)
+    if config.outlier:
+        weights = []
+        for i, x in enumerate(ab):
+            away = np.square(_plain_join(x, forward[i], backward[i], worth[i]) - x).sum(axis=0)
+            weight = 1 / (1 + away * scale)
+            if sure is not None:
+                weight += sure[i] * (config.sure_weight - weight)
+            weights.append(weight)
+        forward, backward = both(weights, cubic=True)
+    steady = []
+    for i, x in enumerate(ab):
+        sides = forward[i], backward[i]
+        if config.outlier:
+            apart = np.square(forward[i][0] - backward[i][0]).sum(axis=0) * scale
+            least = 1 if sure is None else np.maximum(weights[i], 1)
+            sides = tuple(
+                (m, np.maximum(n / (1 + np.square(m - x).sum(axis=0) * scale * apart), least))
+                for m, n in sides
+            )
+        joined = _plain_join(x, *sides, weights[i])
+        if sure is not None:
+            joined += sure[i] ** 8 * (x - joined)
+        steady.append(joined)
+    return np.stack(steady)
+
+
+@pytest.mark.parametrize("outlier", [0.0, 12.0])
+@pytest.mark.parametrize("told", [False, True])
+def test_it_is_the_mean_that_its_formulas_say(outlier, told):
+    ab, lightness = moving(SIZE, 9, speed=2)
+    ab = (ab + _jitter(9)).astype(np.float32)
+    ab[5:, :, 10:30] += 40  # past and future disagree
+    lightness = lightness.astype(np.float32)
+    config = dataclasses.replace(PLAIN, outlier=outlier)
+    gray = [as_gray(plane[0]) for plane in lightness]
+    flows = [dis_flow(gray[i], gray[i + 1], "fast") for i in range(8)]
+    flow = np.concatenate((np.zeros((1, 2, *SIZE)), np.stack(flows).transpose(0, 3, 1, 2)))
+    sure = None
+    if told:
+        sure = np.zeros((9, 1, *SIZE), np.float32)
+        sure[:, :, :, 20:40] = np.linspace(0.1, 1, 20)
+    steady = _steady(ab, lightness, config, flow=flow, sure=sure)
+    planes = None if sure is None else list(sure[:, 0])
+    expected = _plain_stabilizer(ab, lightness[:, 0], flows, config, planes)
+    np.testing.assert_allclose(steady, expected, atol=2e-3)
+    assert np.abs(steady - ab).mean() > 2

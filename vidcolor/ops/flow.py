@@ -13,6 +13,8 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from vidcolor.ops.median import median_of
+
 __all__ = [
     "FlowPreset",
     "agreement",
@@ -165,7 +167,7 @@ def grain(lightness: Floats) -> float:
         L*.
     """
     response = cast(Floats, cv2.filter2D(lightness, -1, _noise_kernel()))
-    return float(np.median(np.abs(response[::2, ::2]))) / 0.6745
+    return median_of(np.abs(response[::2, ::2])) / 0.6745
 
 
 def agreement(lightness: Floats, moved: Floats, tau: float, pulse: float) -> Floats:
@@ -181,7 +183,7 @@ def agreement(lightness: Floats, moved: Floats, tau: float, pulse: float) -> Flo
         (H, W) float32 in 0..1, `exp(-d^2 / (2 tau^2))`.
     """
     difference = lightness - moved
-    exposure = float(np.median(difference[::4, ::4]))
+    exposure = median_of(difference[::4, ::4])
     difference -= np.float32(min(pulse, max(-pulse, exposure)))
     window = (_AGREEMENT_WINDOW_PX, _AGREEMENT_WINDOW_PX)
     np.abs(difference, out=difference)

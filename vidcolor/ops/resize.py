@@ -19,7 +19,7 @@ from torch.nn import functional
 from vidcolor.color.luma import to_lightness
 from vidcolor.records import ColorSpec, FrameBatch, VideoInfo
 
-__all__ = ["from_network", "luma_to_network", "network_size", "shrink", "to_network"]
+__all__ = ["averaged", "from_network", "luma_to_network", "network_size", "shrink", "to_network"]
 
 Array = npt.NDArray[Any]
 
@@ -101,7 +101,7 @@ def luma_to_network(frames: FrameBatch, size: tuple[int, int]) -> Tensor:
     coded = size if turns % 2 == 0 else (size[1], size[0])
     small = np.empty((len(frames), 1, *size), np.float32)
     for i, plane in enumerate(frames.luma[:, 0].numpy()):
-        codes = _resize(_fine(plane, frames.info.color.bits, coded), coded)
+        codes = averaged(plane, frames.info.color.bits, coded)
         small[i, 0] = np.rot90(_lightness(codes, frames.info.color), turns)
     return torch.from_numpy(small)
 
@@ -121,12 +121,22 @@ def shrink(plane: Array, size: tuple[int, int]) -> Array:
     return _resize(_halved(plane, size), size)
 
 
-def _fine(plane: Array, bits: int, size: tuple[int, int]) -> Array:
-    """Codes of a picture as float32, halved without rounding if it is large against `size`."""
+def averaged(plane: Array, bits: int, size: tuple[int, int]) -> Array:
+    """A small picture of codes: areas averaged, with the fractions that they have.
+
+    Args:
+        plane: (H, W) codes, as for `shrink`.
+        bits: Their depth.
+        size: `(height, width)` of the result; sides that grow are interpolated.
+
+    Returns:
+        `size`, float32, in units of codes.
+    """
     if not _may_be_halved(plane, size):
-        return plane.astype(np.float32)
+        return _resize(plane.astype(np.float32), size)
     deep = np.left_shift(plane, 16 - bits, dtype=np.uint16, casting="unsafe")
-    return _halved(deep, size).astype(np.float32) * np.float32(1 / (1 << (16 - bits)))
+    codes = _resize(_halved(deep, size).astype(np.float32), size)
+    return codes * np.float32(1 / (1 << (16 - bits)))
 
 
 def _halved(plane: Array, size: tuple[int, int]) -> Array:

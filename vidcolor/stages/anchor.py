@@ -7,6 +7,7 @@ low frequencies of a*b* are held to what they were when the place was first seen
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import cast
@@ -18,6 +19,7 @@ import torch
 
 from vidcolor.errors import ConfigError
 from vidcolor.ops.flow import FlowPreset, as_gray, dis_flow
+from vidcolor.ops.median import median_of
 from vidcolor.records import Chroma, Colored
 from vidcolor.stages.motion_planes import Matrix, fit_camera
 from vidcolor.stages.saturation import Saturation
@@ -113,7 +115,7 @@ class Anchor:
         flow: Effort for motion, where it is not known yet; that of `stabilize`, which uses it.
     """
 
-    def __init__(self, config: AnchorConfig, flow: FlowPreset = "medium") -> None:
+    def __init__(self, config: AnchorConfig, flow: FlowPreset = "balanced") -> None:
         self.config = config
         self.flow = flow
 
@@ -144,9 +146,11 @@ class _Shot:
 
     def batch(self, chroma: Chroma, held: list[bool]) -> Chroma:
         """All frames of a batch."""
-        shape = chroma.ab.shape
-        ab, lightness = np.empty(shape, np.float32), chroma.lightness.numpy().copy()
-        flow = np.zeros(shape, np.float32)
+        ab, lightness = np.empty(chroma.ab.shape, np.float32), chroma.lightness.numpy()
+        if any(held):
+            lightness = lightness.copy()
+        looked = chroma.flow is not None
+        flow = np.zeros(ab.shape, np.float32) if chroma.flow is None else chroma.flow.numpy()
         for i, is_held in enumerate(held):
             if is_held and self.last is not None:
                 ab[i], lightness[i] = self.last
@@ -156,14 +160,14 @@ class _Shot:
                 raise ValueError(
                     f"color of a shot changes its size from {self.gray.shape} to {gray.shape}"
                 )
-            if self.gray is not None:
-                if chroma.flow is None:
-                    flow[i] = dis_flow(self.gray, gray, self.preset).transpose(2, 0, 1)
-                else:
-                    flow[i] = chroma.flow[i].numpy()
+            if self.gray is not None and not looked:
+                flow[i] = dis_flow(self.gray, gray, self.preset).transpose(2, 0, 1)
             sure = None if chroma.sure is None else chroma.sure[i, 0].numpy()
             ab[i] = self._frame(chroma.ab[i].numpy(), lightness[i, 0], sure, gray, flow[i])
-            self.gray, self.last = gray, (ab[i].copy(), lightness[i].copy())
+            self.gray, self.last = gray, (ab[i], lightness[i])
+        if self.last is not None:
+            # apart from the batch, which would stay in memory with it
+            self.last = self.last[0].copy(), self.last[1].copy()
         return replace(
             chroma,
             ab=torch.from_numpy(ab),
@@ -183,7 +187,7 @@ class _Shot:
         small = cast(Floats, cv2.blur(small, (3, 3), borderType=cv2.BORDER_REPLICATE))
         camera, fits = np.eye(3), True
         if self.gray is not None and min(gray.shape) >= LEAST_SIDE:
-            moved = np.ascontiguousarray(flow.transpose(1, 2, 0))
+            moved = flow.transpose(1, 2, 0)
             camera, fits = fit_camera(moved, self.gray, gray)
             fits = fits and _follows(moved, camera) > _LEAST_FOLLOWS
         if self.map is None or not fits:
@@ -194,108 +198,137 @@ class _Shot:
             self.map.move(to_cells @ camera @ np.linalg.inv(to_cells), small[..., 0])
         part = self.map.part()
         edge = _edge(rows, columns)
-        known = np.zeros_like(edge) if sure is None else small[..., 3]
-        laid = part.lay(np.dstack((small[..., :3] * edge[..., None], edge, known * edge)))
+        seen = np.empty((rows, columns, len(planes) + 1), np.float32)
+        np.multiply(small[..., :3], edge[..., None], out=seen[..., :3])
+        seen[..., 3] = edge
+        if sure is not None:
+            np.multiply(small[..., 3], edge, out=seen[..., 4])
         view = self.map.planes[part.rows, part.columns]
-        correction = self._learn(view, laid)
-        change = part.lift(correction, (height, width), cells).transpose(2, 0, 1)
+        correction = part.lift(self._learn(view, part.lay(seen)), (height, width), cells)
+        a, b, weight = cast(tuple[Floats, ...], cv2.split(correction))[:3]
         # cells beyond the border know nothing, and must not weaken those within
-        share = np.float32(self.config.strength) / np.maximum(change[2:], np.float32(_SURE))
-        change = cast(Floats, change[:2] * share)
+        np.maximum(weight, np.float32(_SURE), out=weight)
+        share = np.float32(self.config.strength) / weight
+        change = np.empty_like(ab)
+        np.multiply(a, share, out=change[0])
+        np.multiply(b, share, out=change[1])
         if sure is not None:
             change *= 1 - sure
-        return self.saturation.restore(ab, ab + change)
+        change += ab
+        return self.saturation.restore(ab, change)
 
     def _learn(self, view: Floats, laid: Floats) -> Floats:
-        """(rows, columns, 3) correction of the cells of `view`, and which lie in the frame.
+        """(rows, columns, 4) correction of the cells of `view`, which lie in the frame, and 0.
 
-        `view` is a part of the map and learns from the frame that was `laid` on it.
+        `view` is a part of the map and learns from the frame that was `laid` on it: L*, a*, b*,
+        weight, and how far it is a person's, where any is.
         """
         config = self.config
-        weight = laid[..., 3]
+        # plane by plane, while the map and the frame have all values of a cell together
+        shown, known = _planes(laid), _planes(view)
+        weight = shown[3]
         inside = weight > np.float32(_SURE)
         scale = 1 / np.maximum(weight, np.float32(_SURE))
-        now = cast(Floats, laid[..., :3] * scale[..., None])
-        known = laid[..., 4] * scale
-        looks = [view[..., i : i + _LAYER] for i in range(0, view.shape[2], _LAYER)]
-        pulse = self._pulse(looks, now, inside)
-        now[..., 0] -= np.float32(pulse)
+        now = shown[:3] * scale
+        told = shown[4] * scale if len(shown) > 4 else np.float32(0)
+        looks = [known[i : i + _LAYER] for i in range(0, len(known), _LAYER)]
+        now[0] -= np.float32(self._pulse(looks, now, inside))
         alike = [self._alike(look, now) * inside for look in looks]
         second = alike[1] > alike[0]
         gate = np.where(second, alike[1], alike[0])
-        look = np.where(second[..., None], looks[1], looks[0])
-        count = look[..., 3]
-        away = cast(Floats, look[..., 1:3] - now[..., 1:])
+        look = np.where(second, looks[1], looks[0])
+        count = look[3]
+        away = look[1:3] - now[1:]
         trust = gate * np.minimum(count / np.float32(config.learn_frames), 1)
         around = self._around(away, trust)
-        blend = trust[..., None] * away + (1 - trust)[..., None] * around
-        correction = np.dstack((blend * inside[..., None], inside.astype(np.float32)))
+        # OpenCV moves four planes in half the time of three
+        correction = np.zeros((4, *weight.shape), np.float32)
+        np.multiply(trust * away + (1 - trust) * around, inside, out=correction[:2])
+        correction[2] = inside
 
         # what a look learns: the color as it will be seen, a person's as it is
         youth = 1 - np.minimum(count / np.float32(config.learn_frames), 1)
-        wanted = now[..., 1:] + (youth * (1 - known))[..., None] * around
+        wanted = now[1:] + youth * (1 - told) * around
         amount = weight * gate
         total = np.minimum(count + amount, np.float32(config.hold_frames))
         young = total < config.learn_frames
         rate = amount / np.where(young, np.maximum(total, 1), np.float32(config.hold_frames))
-        rate = np.maximum(rate, known)
+        rate = np.maximum(rate, told)
         learned = np.empty_like(look)
         faster = np.maximum(rate, amount / np.float32(_LIGHT_LEARNS))
-        learned[..., 0] = look[..., 0] + faster * (now[..., 0] - look[..., 0])
-        learned[..., 1:3] = look[..., 1:3] + rate[..., None] * (wanted - look[..., 1:3])
-        learned[..., 3] = np.maximum(total, known * np.float32(config.learn_frames))
+        learned[0] = look[0] + faster * (now[0] - look[0])
+        learned[1:3] = look[1:3] + rate * (wanted - look[1:3])
+        learned[3] = np.maximum(total, told * np.float32(config.learn_frames))
 
         # a look that nobody knows takes the place of the one that was seen for less
         strange = (gate < np.float32(_STRANGE)) & (weight > np.float32(0.25))
-        weaker = looks[1][..., 3] < looks[0][..., 3]
-        fresh = np.dstack((now[..., 0], wanted, weight))
+        weaker = looks[1][3] < looks[0][3]
+        fresh = np.concatenate((now[:1], wanted, weight[None]))
+        usual = inside & ~strange
         for i, layer in enumerate(looks):
-            mine = second if i else ~second
-            taken = strange & (weaker if i else ~weaker)
-            keep = (mine & inside & ~strange)[..., None]
-            layer[:] = np.where(taken[..., None], fresh, np.where(keep, learned, layer))
-        return cast(Floats, correction)
+            np.copyto(layer, learned, where=usual & (second if i else ~second))
+            np.copyto(layer, fresh, where=strange & (weaker if i else ~weaker))
+        view[:] = known.transpose(1, 2, 0)
+        return np.ascontiguousarray(correction.transpose(1, 2, 0))
 
     def _pulse(self, looks: list[Floats], now: Floats, inside: npt.NDArray[np.bool_]) -> float:
         """By how much the whole picture is lighter than the map has it."""
-        most = np.where(looks[1][..., 3] > looks[0][..., 3], looks[1][..., 0], looks[0][..., 0])
-        there = inside & (np.maximum(looks[0][..., 3], looks[1][..., 3]) >= 1)
+        most = np.where(looks[1][3] > looks[0][3], looks[1][0], looks[0][0])
+        there = inside & (np.maximum(looks[0][3], looks[1][3]) >= 1)
         if not there.any():
             return 0.0
-        pulse = float(np.median((now[..., 0] - most)[there]))
+        pulse = median_of((now[0] - most).compress(there.ravel()))
         return min(self.config.pulse, max(-self.config.pulse, pulse))
 
     def _alike(self, look: Floats, now: Floats) -> Floats:
         """(h, w) in 0..1: whether a cell has this look."""
-        difference = now - look[..., :3]
+        difference = now - look[:3]
         difference *= difference
-        light = difference[..., 0] * np.float32(-0.5 / self.config.tau**2)
-        color = difference[..., 1] + difference[..., 2]
+        light = difference[0] * np.float32(-0.5 / self.config.tau**2)
+        color = difference[1] + difference[2]
         color *= np.float32(1 / self.config.limit**2)
         distance = light - np.float32(0.5) * color * color
-        return cast(Floats, np.exp(distance) * (look[..., 3] > 0))
+        return cast(Floats, np.exp(distance) * (look[3] > 0))
 
     def _around(self, away: Floats, trust: Floats) -> Floats:
-        """(h, w, 2) correction that the neighborhood agrees on, less of it far from any."""
+        """(2, h, w) correction that the neighborhood agrees on, less of it far from any."""
         if self.config.spread_cells == 0:
             return np.zeros_like(away)
-        both = np.dstack((away * trust[..., None], trust))
         sigma = self.config.spread_cells
+        both = cast(Floats, cv2.merge((*(away * trust), trust)))
         both = cast(Floats, cv2.GaussianBlur(both, (0, 0), sigma, borderType=cv2.BORDER_REPLICATE))
-        return cast(Floats, both[..., :2] / (both[..., 2:] + np.float32(0.05)))
+        both = _planes(both)
+        return cast(Floats, both[:2] / (both[2] + np.float32(0.05)))
+
+
+def _planes(cells: Floats) -> Floats:
+    """(C, h, w) copy of (h, w, C)."""
+    return cells.transpose(2, 0, 1).copy()
 
 
 def _follows(flow: Floats, camera: Matrix) -> float:
     """Part of the picture that moves with the camera, within a pixel."""
-    rows, columns = np.mgrid[0 : flow.shape[0] : _GRID_PX, 0 : flow.shape[1] : _GRID_PX]
-    here = np.stack((columns, rows, np.ones_like(rows)), axis=-1)
-    away = (here @ camera.T - here)[..., :2] - flow[::_GRID_PX, ::_GRID_PX]
-    return float((np.square(away).sum(axis=-1) < 1).mean())
+    here = _grid(*flow.shape[:2])
+    away = here @ (camera - np.eye(3))[:2].T - flow[::_GRID_PX, ::_GRID_PX].reshape(-1, 2)
+    away *= away
+    return np.count_nonzero(away[:, 0] + away[:, 1] < 1) / len(away)
 
 
+@functools.lru_cache(maxsize=4)
+def _grid(height: int, width: int) -> Matrix:
+    """(n, 3) column, row and 1 of every few pixels."""
+    rows, columns = np.mgrid[0:height:_GRID_PX, 0:width:_GRID_PX].reshape(2, -1)
+    grid = np.stack((columns, rows, np.ones_like(rows)), axis=1).astype(np.float64)
+    grid.flags.writeable = False
+    return grid
+
+
+@functools.lru_cache(maxsize=4)
 def _edge(rows: int, columns: int) -> Floats:
     """(rows, columns) weight of samples: a network sees little of what surrounds the border."""
     down, across = (
         np.minimum(np.arange(n) + 1, n - np.arange(n)) / max(1.0, n / 12) for n in (rows, columns)
     )
-    return np.minimum(np.minimum(down[:, None], across[None]), 1).astype(np.float32)
+    edge = np.minimum(np.minimum(down[:, None], across[None]), 1).astype(np.float32)
+    edge.flags.writeable = False
+    return edge

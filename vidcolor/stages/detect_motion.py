@@ -11,6 +11,7 @@ Reference: Kroeger et al., "Fast Optical Flow using Dense Inverse Search", ECCV 
 
 from __future__ import annotations
 
+import itertools
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ import torch
 from numpy.typing import NDArray
 
 from vidcolor.ops.flow import dis_flow
+from vidcolor.ops.median import median_of, quantile_of
+from vidcolor.ops.resize import averaged
 from vidcolor.records import Detected, Detections, FrameBatch
 from vidcolor.stages.motion_planes import (
     Matrix,
@@ -49,6 +52,7 @@ _LEAST_SAMPLES = 2
 _LEAST_BOX = 1 / 14  # side of a box, part of the picture's short side
 _JOIN = 1 / 20  # parts nearer than this part of the short side are one object
 _NEAR = 1 / 24  # boxes that near each other may be one object's
+_PEAK = 0.9  # part of an object's pixels that differ by less than its peak
 _SURE = 1.6  # an object has a place where it differs by so many thresholds
 
 
@@ -62,6 +66,7 @@ class _Small:
         back: (3, 3) where its pixels lie in the frame before.
         reliable: `back` is to be believed.
         held: It repeats the frame before.
+        still: `back` moves nothing.
     """
 
     codes: NDArray[np.uint8]
@@ -69,6 +74,7 @@ class _Small:
     back: Matrix
     reliable: bool
     held: bool
+    still: bool
 
 
 class MotionDetector:
@@ -163,20 +169,18 @@ class _Shot:
     def _shrink(self, batch: FrameBatch, i: int, held: bool) -> _Small:
         before = self._small[-1] if self._small else None
         if held and before is not None:
-            return _Small(before.codes, before.picture, np.eye(3), True, True)
-        plane = batch.luma[i, 0].numpy()
+            return _Small(before.codes, before.picture, np.eye(3), True, True, True)
+        width, height = self._size
         color = batch.info.color
-        if plane.dtype != np.uint8:
-            plane = plane.astype(np.float32)
-        small = np.asarray(cv2.resize(plane, self._size, interpolation=cv2.INTER_AREA))
-        gain = 255.0 / (color.white - color.black)
-        picture = ((small.astype(np.float32) - color.black) * gain).clip(0, 255)
-        picture = picture.astype(np.float32)
+        picture = averaged(batch.luma[i, 0].numpy(), color.bits, (height, width))
+        picture -= np.float32(color.black)
+        picture *= np.float32(255.0 / (color.white - color.black))
+        np.clip(picture, 0, 255, out=picture)
         codes = np.rint(picture).astype(np.uint8)
         if before is None:
-            return _Small(codes, picture, np.eye(3), True, False)
+            return _Small(codes, picture, np.eye(3), True, False, True)
         back, reliable = fit_camera(dis_flow(codes, before.codes, "ultrafast"), codes, before.codes)
-        return _Small(codes, picture, back, reliable, False)
+        return _Small(codes, picture, back, reliable, False, np.array_equal(back, np.eye(3)))
 
     def _settle(self) -> None:
         """Find the boxes of the first unsettled frame."""
@@ -195,15 +199,17 @@ class _Shot:
     def _aligned(self, number: int, other: int) -> Plane | None:
         """A frame moved onto another; where it shows nothing, the other itself."""
         low, high = sorted((number, other))
-        matrix: Matrix = np.eye(3)
+        matrix: Matrix | None = None
         for k in range(low + 1, high + 1):
             small = self._small[k - self._oldest]
             if not small.reliable:
                 return None
-            matrix = matrix @ small.back  # from high to low in the end
+            if not small.still:
+                # from high to low in the end
+                matrix = small.back if matrix is None else matrix @ small.back
         here = self._small[number - self._oldest].picture
         there = self._small[other - self._oldest].picture
-        if np.array_equal(matrix, np.eye(3)):
+        if matrix is None:
             return there
         if other > number:
             matrix = cast(Matrix, np.linalg.inv(matrix))
@@ -236,10 +242,8 @@ class _Shot:
         sides = [side for step in (-1, 1) if (side := self._samples(number, now, step))]
         if not sides:
             return []
-        near = [self._small[k - self._oldest] for k in range(self._oldest + 1, self._known)]
-        still = all(np.array_equal(one.back, np.eye(3)) for one in near)
         # play for what the camera's fit leaves, more where its errors add up
-        play = 1 if still else 2
+        play = 1 if all(one.still for one in itertools.islice(self._small, 1, None)) else 2
         backgrounds = [median(side) for side in sides]
         if len(sides) == 2:
             first, second = (excess(now, one, play) for one in backgrounds)
@@ -249,14 +253,16 @@ class _Shot:
             # but nearly no sample has anything where the object is now
             ordered = sort_planes([excess(now, one, play) for one in sides[0]])
             differing = ordered[1 if len(ordered) > _LEAST_SAMPLES else 0]
-        rest = [np.abs(cv2.blur(now - one, (3, 3)))[::3, ::3] for one in backgrounds]
-        noise = min(1.4826 * float(np.median(one)) for one in rest)
+        rest = [np.abs(cv2.blur(now - one, (3, 3))[::3, ::3]) for one in backgrounds]
+        noise = min(1.4826 * median_of(one) for one in rest)
         threshold = max(config.motion_contrast * 255, config.motion_noise * noise)
         differs = (differing > threshold).astype(np.uint8)
         mask = np.asarray(cv2.morphologyEx(differs, cv2.MORPH_OPEN, np.ones((2, 2), np.uint8)))
-        if float(mask.mean()) > config.motion_most:
+        moving = cv2.countNonZero(mask)
+        if moving == 0 or moving / mask.size > config.motion_most:
             return []
-        return self._objects(mask.astype(np.uint8), (differing / threshold).astype(np.float32))
+        differing /= np.float32(threshold)
+        return self._objects(cast(NDArray[np.uint8], mask), differing)
 
     def _undusted(self, number: int) -> Plane:
         """Median with the frames before and after: dust and half of the grain are gone."""
@@ -287,25 +293,25 @@ class _Shot:
         reach = max(3, round(side * _JOIN)) | 1
         disk = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (reach, reach))
         joined = cv2.morphologyEx(mask, cv2.MORPH_CLOSE, disk)
-        count, labels, stats, _ = cv2.connectedComponentsWithStats(joined, connectivity=8)
+        _, labels = cv2.connectedComponents(joined, connectivity=8)
+        moving = np.flatnonzero(mask)
+        owners, values = labels.ravel()[moving], contrast.ravel()[moving]
         parts = []
-        for k in range(1, count):
-            x, y, w, h = (int(v) for v in stats[k, :4])
-            window = (slice(y, y + h), slice(x, x + w))
-            inside = (labels[window] == k) & (mask[window] > 0)
-            rows, columns = np.nonzero(inside)
-            if len(rows) < config.motion_least * height * width / 4:
+        for k, area in enumerate(np.bincount(owners).tolist()):
+            if area == 0 or area < config.motion_least * height * width / 4:
                 continue
-            values = contrast[window][inside]
+            own = np.flatnonzero(owners == k)
+            down, across = np.divmod(moving[own], width)
+            differ = values[own]
             parts.append(
                 Part(
-                    x + int(columns.min()),
-                    y + int(rows.min()),
-                    x + int(columns.max()) + 1,
-                    y + int(rows.max()) + 1,
-                    len(rows),
-                    float(values.sum()),
-                    float(np.quantile(values, 0.9)),
+                    int(across.min()),
+                    int(down.min()),
+                    int(across.max()) + 1,
+                    int(down.max()) + 1,
+                    area,
+                    float(differ.sum()),
+                    quantile_of(differ, _PEAK),
                 )
             )
         result: list[Box] = []

@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from vidcolor.ops.median import median_of
+
 __all__ = [
     "Matrix",
     "Part",
@@ -56,37 +58,35 @@ def fit_camera(
     height, width = picture.shape
     across = cv2.Sobel(picture, cv2.CV_32F, 1, 0, scale=1 / 8)
     down = cv2.Sobel(picture, cv2.CV_32F, 0, 1, scale=1 / 8)
-    texture = np.asarray(cv2.blur(np.hypot(across, down).astype(np.float32), (5, 5)))
+    texture = np.asarray(cv2.blur(cv2.magnitude(across, down), (5, 5)))
     margin = max(4, min(height, width) // 16)
-    rows, columns = np.mgrid[
-        margin : height - margin : _GRID_PX, margin : width - margin : _GRID_PX
-    ]
-    rows, columns = rows.ravel(), columns.ravel()
-    strong = texture[rows, columns] > _LEAST_TEXTURE
+    inner = texture[margin : height - margin : _GRID_PX, margin : width - margin : _GRID_PX]
+    strong = np.flatnonzero(inner > _LEAST_TEXTURE)
     still = np.eye(3)
-    if strong.sum() < _LEAST_POINTS:
+    if len(strong) < _LEAST_POINTS:
         return still, True
-    if strong.mean() < _PLAIN and _unchanged(picture, before) > _MOSTLY:
+    if len(strong) / inner.size < _PLAIN and _unchanged(picture, before) > _MOSTLY:
         return still, True
-    rows, columns = rows[strong], columns[strong]
+    rows, columns = (margin + _GRID_PX * place for place in np.divmod(strong, inner.shape[1]))
     moved = flow[rows, columns].astype(np.float64)
-    if np.median(np.abs(moved).max(axis=1)) < _STILL_PX:
+    size = np.abs(moved)
+    if median_of(np.maximum(size[:, 0], size[:, 1])) < _STILL_PX:
         return still, True
     scale = 2.0 / max(height, width)
     design = np.stack(
         ((columns - width / 2) * scale, (rows - height / 2) * scale, np.ones(len(rows))), axis=1
     )
     model = np.zeros((3, 2))
-    model[2] = np.median(moved, axis=0)
+    model[2] = median_of(moved[:, 0]), median_of(moved[:, 1])
     weight = np.ones(len(rows))
     for _ in range(6):
-        rest = np.linalg.norm(moved - design @ model, axis=1)
-        spread = max(0.1, 1.4826 * float(np.median(rest)))
+        rest = _lengths(moved - design @ model)
+        spread = max(0.1, 1.4826 * median_of(rest))
         weight = 1 / (1 + (rest / (2 * spread)) ** 2) ** 2
         weighted = design * weight[:, None]
         model = np.linalg.solve(weighted.T @ design + 1e-9 * np.eye(3), weighted.T @ moved)
-    rest = np.linalg.norm(moved - design @ model, axis=1)
-    reliable = float((rest < _GOOD_FIT_PX).mean()) >= _LEAST_GOOD
+    rest = _lengths(moved - design @ model)
+    reliable = bool(np.count_nonzero(rest < _GOOD_FIT_PX) >= _LEAST_GOOD * len(rest))
     if not reliable and _unchanged(picture, before) > _MOSTLY:
         return still, True
     matrix = np.eye(3)
@@ -98,8 +98,17 @@ def fit_camera(
 
 def _unchanged(picture: NDArray[np.uint8], before: NDArray[np.uint8]) -> float:
     """Part of the picture that is as it was, but for exposure and grain."""
-    change = cv2.blur(cv2.subtract(picture, before, dtype=cv2.CV_32F), (3, 3))
-    return float((np.abs(change - np.median(change[::3, ::3])) < _UNCHANGED).mean())
+    difference = cv2.subtract(picture, before, dtype=cv2.CV_32F)
+    change = cast(Plane, cv2.blur(difference, (3, 3)))
+    change -= np.float32(median_of(change[::3, ::3]))
+    np.abs(change, out=change)
+    return np.count_nonzero(change < _UNCHANGED) / change.size
+
+
+def _lengths(vectors: Matrix) -> Matrix:
+    """(n,) of (n, 2) vectors."""
+    x, y = vectors.T
+    return cast(Matrix, np.sqrt(x * x + y * y))
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,10 +160,23 @@ def sort_planes(planes: list[Plane]) -> list[Plane]:
 
 def median(planes: list[Plane]) -> Plane:
     """Median of a few planes, pixel by pixel."""
+    if len(planes) == 3:
+        return _middle(*planes)
+    if len(planes) == 5:
+        a, b, c, d, e = planes
+        # the smallest and the largest of four cannot be the middle one of five
+        low = np.maximum(np.minimum(a, b), np.minimum(c, d))
+        high = np.minimum(np.maximum(a, b), np.maximum(c, d))
+        return _middle(low, high, e)
     rows, half = sort_planes(planes), len(planes) // 2
     if len(rows) % 2:
         return rows[half]
     return cast(Plane, (rows[half - 1] + rows[half]) * np.float32(0.5))
+
+
+def _middle(a: Plane, b: Plane, c: Plane) -> Plane:
+    """The middle one of three values, pixel by pixel."""
+    return np.maximum(np.minimum(a, b), np.minimum(np.maximum(a, b), c))
 
 
 def excess(now: Plane, background: Plane, play: int) -> Plane:
@@ -162,7 +184,9 @@ def excess(now: Plane, background: Plane, play: int) -> Plane:
     around = np.ones((2 * play + 1, 2 * play + 1), np.uint8)
     above = now - cv2.dilate(background, around)
     below = cv2.erode(background, around) - now
-    return cast(Plane, cv2.blur(np.maximum(np.maximum(above, below), 0), (3, 3)))
+    np.maximum(above, below, out=above)
+    np.maximum(above, np.float32(0), out=above)
+    return cast(Plane, cv2.blur(above, (3, 3)))
 
 
 def merged(boxes: list[Part], reach: float) -> list[Part]:
@@ -189,15 +213,26 @@ def same_exposure(picture: Plane, like: Plane) -> Plane:
     if picture is like:
         return picture
     x, y = picture[::6, ::6].ravel(), like[::6, ::6].ravel()
-    gain, offset = 1.0, float(np.median(y - x))
+    gain, offset = 1.0, median_of(y - x)
     for _ in range(2):
         rest = np.abs(y - gain * x - offset)
-        keep = rest <= 2.5 * max(1.0, 1.4826 * float(np.median(rest)))
-        spread = float(x[keep].var()) if keep.any() else 0.0
+        keep = rest <= 2.5 * max(1.0, 1.4826 * median_of(rest))
+        near_x, near_y = x.compress(keep), y.compress(keep)
+        if len(near_x) == 0:
+            break
+        mean_x, mean_y = _mean(near_x), _mean(near_y)
+        near_x -= mean_x
+        spread = _mean(near_x * near_x)
         if spread < 4.0:
             break
-        mean_x, mean_y = float(x[keep].mean()), float(y[keep].mean())
-        gain = float(((x[keep] - mean_x) * (y[keep] - mean_y)).mean()) / spread
-        gain = min(2.0, max(0.5, gain))
+        near_y -= mean_y
+        gain = min(2.0, max(0.5, _mean(near_x * near_y) / spread))
         offset = mean_y - gain * mean_x
-    return (gain * picture + offset).astype(np.float32)
+    result: Plane = picture * np.float32(gain)
+    result += np.float32(offset)
+    return result
+
+
+def _mean(values: Plane) -> float:
+    """What `values.mean()` gives, without its detours, which are long for so few values."""
+    return float(values.sum() / len(values))

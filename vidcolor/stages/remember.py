@@ -214,7 +214,7 @@ class _Shot:
                 self._before = chroma.lightness[0, 0].numpy()
             self._last = chroma
             parts.append(chroma)
-        return replace(batch, chroma=_joined(parts))
+        return replace(batch, chroma=_joined(batch.chroma, parts, any(held)))
 
     def close(self) -> None:
         """Let later shots know the objects of this one."""
@@ -352,17 +352,13 @@ def _size(box: Box) -> float:
     return (box[2] - box[0]) * (box[3] - box[1])
 
 
-def _joined(parts: list[Chroma]) -> Chroma:
-    """One batch of single frames."""
+def _joined(given: Chroma, parts: list[Chroma], held: bool) -> Chroma:
+    """What was made of the single frames of a batch; with `held` their lightness may differ."""
     certain = None
     if any(part.sure is not None for part in parts):
         certain = torch.cat(
             [torch.zeros_like(p.lightness) if p.sure is None else p.sure for p in parts]
         )
-    flows = [part.flow for part in parts if part.flow is not None]
-    return Chroma(
-        torch.cat([part.ab for part in parts]),
-        torch.cat([part.lightness for part in parts]),
-        torch.cat(flows) if len(flows) == len(parts) else None,
-        certain,
-    )
+    lightness = torch.cat([part.lightness for part in parts]) if held else given.lightness
+    ab = torch.cat([part.ab for part in parts])
+    return replace(given, ab=ab, lightness=lightness, sure=certain)

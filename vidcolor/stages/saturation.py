@@ -56,4 +56,5 @@ class Saturation:
 
 
 def _chroma(ab: Floats) -> float:
-    return float(np.hypot(ab[0, ::_STEP, ::_STEP], ab[1, ::_STEP, ::_STEP]).mean())
+    square = np.square(ab[:, ::_STEP, ::_STEP])
+    return float(np.sqrt(square[0] + square[1]).mean())

@@ -117,13 +117,15 @@ class SceneMap:
             return
         part = self.part()
         known = self.planes[part.rows, part.columns]
-        seen = part.lift(known, self.shape, (1.0, 1.0))
-        counts = seen[..., self.stride - 1 :: self.stride]
-        most = counts.argmax(axis=2)
-        sure = np.take_along_axis(counts, most[..., None], axis=2)[..., 0] > 1
-        if sure.mean() < _LEAST_SEEN:
+        layers = range(0, known.shape[2], self.stride)
+        needed = [k for first in layers for k in (first, first + self.stride - 1)]
+        seen = part.lift(known[..., needed], self.shape, (1.0, 1.0)).transpose(2, 0, 1)
+        light, count = seen[:2]
+        for other, seen_for in zip(seen[2::2], seen[3::2], strict=True):
+            light, count = np.where(seen_for > count, (other, seen_for), (light, count))
+        sure = count > 1
+        if np.count_nonzero(sure) < _LEAST_SEEN * sure.size:
             return
-        light = np.take_along_axis(seen[..., :: self.stride], most[..., None], axis=2)[..., 0]
         here, there = as_gray(lightness), as_gray(np.where(sure, light, lightness))
         slip, fits = fit_camera(dis_flow(here, there), here, there)
         if fits:

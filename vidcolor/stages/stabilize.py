@@ -14,19 +14,27 @@ from typing import cast
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 import torch
 
 from vidcolor.errors import ConfigError
-from vidcolor.ops.flow import FlowPreset, agreement, as_gray, dis_flow, grain, invert_flow, warp
+from vidcolor.ops.flow import FlowPreset, agreement, as_gray, dis_flow, grain, invert_flow
 from vidcolor.records import Chroma, Colored
+from vidcolor.stages.stabilize_mean import (
+    Floats,
+    Frame,
+    Mean,
+    carry,
+    distance,
+    grid_of,
+    join,
+    own_weight,
+    remap,
+)
 
 __all__ = ["Hold", "StabilizeConfig", "Stabilizer"]
 
-Floats = npt.NDArray[np.float32]
-Bytes = npt.NDArray[np.uint8]
 
-_PRESETS = ("ultrafast", "fast", "medium")
+_PRESETS = ("ultrafast", "fast", "balanced", "medium")
 _SURE_POWER = 8  # color that is nearly sure may be as restless as a guess, and is steadied
 
 
@@ -48,7 +56,8 @@ class StabilizeConfig:
         window_frames: Frames finished at a time, in whole stretches; it takes memory and changes
             no pixel.
         sure_weight: A person's color counts as so many samples.
-        flow: Effort for motion: `ultrafast`, `fast` or `medium`.
+        flow: Effort for motion: `ultrafast`, `fast`, `balanced` or `medium`,
+            see `ops.flow.dis_flow`.
     """
 
     enabled: bool = True
@@ -62,7 +71,7 @@ class StabilizeConfig:
     lookahead_frames: int = 16
     window_frames: int = 24
     sure_weight: float = 4.0
-    flow: str = "medium"
+    flow: str = "balanced"
 
     def __post_init__(self) -> None:
         if not 0 < self.tau <= self.tau_most <= 100:
@@ -192,54 +201,6 @@ def _ready(waiting: deque[Colored], done: deque[_Color]) -> Iterator[Colored]:
         yield replace(batch, chroma=replace(batch.chroma, ab=ab, lightness=lightness))
 
 
-@dataclass(slots=True)
-class _Mean:
-    """A running mean: (h, w) planes of a*, b* and of the samples in it."""
-
-    a: Floats
-    b: Floats
-    count: Floats
-
-    def moved(self, flow: Floats, other: Floats, cubic: bool) -> tuple[_Mean, Floats]:
-        """The mean along `flow`, and another plane with it."""
-        planes = cv2.split(warp(_merge(self.a, self.b, self.count, other), flow, cubic))
-        a, b, count, moved = cast(tuple[Floats, ...], planes)
-        return _Mean(a, b, count), moved
-
-
-@dataclass(slots=True)
-class _Frame:
-    """A frame that is no repetition, as long as its window is open.
-
-    Attributes:
-        a: (h, w) a* as predicted.
-        b: (h, w) b* as predicted.
-        lightness: (h, w) L*.
-        gray: (h, w) uint8 of it, for flow.
-        noise: Standard deviation of the grain in L*.
-        mean: Forward mean.
-        sure: (h, w) how far the color is a person's, where any is.
-        worth: (h, w) samples that it counts as for that.
-        back: (h, w, 2) flow to the frame before.
-        back_trust: (h, w) of that frame's pixels, along `back`.
-        onward: (h, w, 2) flow to the next frame, once that is known.
-        trust: (h, w) of the next frame's pixels, along `onward`.
-    """
-
-    a: Floats
-    b: Floats
-    lightness: Floats
-    gray: Bytes
-    noise: float
-    mean: _Mean
-    sure: Floats | None = None
-    worth: Floats | None = None
-    back: Floats | None = None
-    back_trust: Floats | None = None
-    onward: Floats | None = None
-    trust: Floats | None = None
-
-
 class _Shot:
     """The state of one shot: an open stretch of frames."""
 
@@ -249,18 +210,18 @@ class _Shot:
         self._window_frames = -(-config.window_frames // config.stretch_frames)
         self._window_frames *= config.stretch_frames
         self.begun = False
-        self.frames: deque[tuple[int, _Frame]] = deque()  # by frame number within the shot
+        self.frames: deque[tuple[int, Frame]] = deque()  # by frame number within the shot
         self.places: deque[int] = deque()  # all frames not yet given out, held ones too
-        self.last: _Frame | None = None  # seen, that is; carries the forward mean
-        self.carried: _Mean | None = None  # weighted forward mean of the last frame given out
+        self.last: Frame | None = None  # seen, that is; carries the forward mean
+        self.carried: Mean | None = None  # weighted forward mean of the last frame given out
         self.color: _Color | None = None  # last given out
 
     def push(self, place: int, chroma: Chroma) -> list[_Color]:
         """Take a frame; give what is finished."""
-        a, b = (np.ascontiguousarray(plane) for plane in chroma.ab[0].numpy())
+        ab = np.ascontiguousarray(chroma.ab[0].numpy())
         lightness = chroma.lightness[0, 0].numpy()
-        alone = _Mean(a, b, np.ones(a.shape, np.float32))
-        frame = _Frame(a, b, lightness, as_gray(lightness), grain(lightness), alone)
+        alone = Mean(ab, np.ones(lightness.shape, np.float32))
+        frame = Frame(ab, lightness, as_gray(lightness), grain(lightness), alone)
         if chroma.sure is not None and bool(chroma.sure.any()):
             frame.sure = chroma.sure[0, 0].numpy()
             frame.worth = 1 + np.float32(self.config.sure_weight - 1) * frame.sure
@@ -287,20 +248,21 @@ class _Shot:
         """What is left at the end of the shot."""
         return self._finish(self.places[-1] + 1, ended=True) if self.places else []
 
-    def _link(self, before: _Frame, frame: _Frame, flow: Floats | None) -> None:
+    def _link(self, before: Frame, frame: Frame, flow: Floats | None) -> None:
         """Carry the forward mean on, and remember how to come back."""
         config = self.config
         if flow is None:
-            before.onward = dis_flow(before.gray, frame.gray, cast(FlowPreset, config.flow))
+            motion = dis_flow(before.gray, frame.gray, cast(FlowPreset, config.flow))
         else:
-            before.onward = np.ascontiguousarray(flow.transpose(1, 2, 0))
-        frame.back = invert_flow(before.onward, rounds=2)
+            motion = cast(Floats, cv2.merge((flow[0], flow[1])))
+        grid = grid_of(*frame.gray.shape)
+        before.onward, frame.back = grid + motion, grid + invert_flow(motion, rounds=2)
         noise = max(before.noise, frame.noise)
         tau = min(config.tau_most, max(config.tau, config.noise_factor * noise))
-        moved, lightness = before.mean.moved(frame.back, before.lightness, self._single)
+        moved, lightness = carry(before.mean, before.lightness, frame.back, self._single)
         frame.back_trust = agreement(frame.lightness, lightness, tau, config.pulse)
         frame.mean = self._add(frame, frame.back_trust, moved, frame.worth)
-        ahead = warp(frame.lightness[..., None], before.onward)[..., 0]
+        ahead = remap(frame.lightness, before.onward, cv2.INTER_LINEAR)
         before.trust = agreement(before.lightness, ahead, tau, config.pulse)
 
     def _window(self, place: int) -> list[_Color]:
@@ -323,27 +285,21 @@ class _Shot:
     def _stretch(self, stop: int, known: int) -> list[_Color]:
         """Give out all frames before number `stop`, seeing those before `known`."""
         frames = [frame for place, frame in self.frames if place < known]
-        count = sum(place < stop for place, _ in self.frames)
+        places = [place for place, _ in self.frames if place < stop]
         weights = [frame.worth for frame in frames]
-        backward = self._backward(frames, weights)
         forward = [frame.mean for frame in frames]
         if not self._single:
-            both = (_join(*all_) for all_ in zip(frames, forward, backward, weights, strict=True))
-            weights = [self._weight(frame, mean) for frame, mean in zip(frames, both, strict=True)]
-            backward = self._backward(frames, weights)
-            forward = self._forward(frames[:count], weights)
+            for i, backward in self._backward(frames, weights.copy()):
+                both = join(frames[i], forward[i], backward, weights[i])
+                weights[i] = self._weight(frames[i], both)
+            forward = self._forward(frames[: len(places)], weights)
         steady: dict[int, _Color] = {}
-        for i in range(count):
-            place, frame = self.frames.popleft()
-            means = forward[i], backward[i]
-            if not self._single:
-                means = self._sides(frame, weights[i], *means)
-            joined = _join(frame, *means, weights[i])
-            ab = np.stack((joined.a, joined.b))
-            if frame.sure is not None:
-                keep = frame.sure**_SURE_POWER
-                ab += keep * (np.stack((frame.a, frame.b)) - ab)
-            steady[place] = _Color(ab, frame.lightness)
+        for i, backward in self._backward(frames, weights):
+            if i < len(places):
+                color = self._both(frames[i], forward[i], backward, weights[i])
+                steady[places[i]] = _Color(color, frames[i].lightness)
+        for _ in places:
+            self.frames.popleft()
         colors = []
         while self.places and self.places[0] < stop:
             place = self.places.popleft()
@@ -352,16 +308,26 @@ class _Shot:
             colors.append(self.color)
         return colors
 
-    def _add(self, frame: _Frame, trust: Floats, moved: _Mean, weight: Floats | None) -> _Mean:
-        """The frame's own sample added to the mean brought to it."""
+    def _both(self, frame: Frame, forward: Mean, backward: Mean, weight: Floats | None) -> Floats:
+        """(2, h, w) finished a*b* of a frame."""
+        if not self._single:
+            forward, backward = self._sides(frame, weight, forward, backward)
+        ab = join(frame, forward, backward, weight).ab
+        if frame.sure is not None:
+            ab += frame.sure**_SURE_POWER * (frame.ab - ab)
+        return ab
+
+    def _add(self, frame: Frame, trust: Floats, moved: Mean, weight: Floats | None) -> Mean:
+        """The frame's own sample added to the mean brought to it, which is written over."""
+        count = moved.count
         # cubics undershoot
-        count = np.maximum(moved.count, np.zeros((), np.float32))
+        np.maximum(count, np.float32(0), out=count)
         count *= trust
         most = np.float32(self.config.n_most)
         if weight is None:
             count += np.float32(1)
             np.minimum(count, most, out=count)
-            share = 1 / count
+            share = np.reciprocal(count)
         else:
             count += weight
             # a person's color makes the mean heavier, not shorter
@@ -369,90 +335,71 @@ class _Shot:
                 count, most if frame.sure is None else most * np.maximum(weight, 1), out=count
             )
             share = weight / count
-        a = moved.a + share * (frame.a - moved.a)
-        b = moved.b + share * (frame.b - moved.b)
-        return _Mean(a, b, count)
+        away = frame.ab - moved.ab
+        away *= share
+        moved.ab += away
+        return moved
 
-    def _backward(self, frames: list[_Frame], weights: list[Floats | None]) -> list[_Mean]:
-        """Means from the last of the frames back to each."""
-        means: list[_Mean] = []
-        for frame, weight in zip(reversed(frames), reversed(weights), strict=True):
-            if not means or frame.onward is None or frame.trust is None:
-                means.append(_Mean(frame.a, frame.b, _own(frame, weight)))
+    def _backward(
+        self, frames: list[Frame], weights: list[Floats | None]
+    ) -> Iterator[tuple[int, Mean]]:
+        """Means from the last of the frames back to each, with its number; the last comes first.
+
+        One at a time: a list of them would have left the processor's cache before it is used.
+        """
+        mean: Mean | None = None
+        for i in range(len(frames) - 1, -1, -1):
+            frame, weight = frames[i], weights[i]
+            if mean is None or frame.onward is None or frame.trust is None:
+                mean = Mean(frame.ab, own_weight(frame, weight))
             else:
                 cubic = self._single or weight is not frame.worth
-                moved, _ = means[-1].moved(frame.onward, frame.lightness, cubic)
-                means.append(self._add(frame, frame.trust, moved, weight))
-        return means[::-1]
+                moved, _ = carry(mean, None, frame.onward, cubic)
+                mean = self._add(frame, frame.trust, moved, weight)
+            yield i, mean
 
-    def _forward(self, frames: list[_Frame], weights: list[Floats | None]) -> list[_Mean]:
+    def _forward(self, frames: list[Frame], weights: list[Floats | None]) -> list[Mean]:
         """Weighted means from the beginning of the shot to each of the frames given out."""
         means = []
         for frame, weight in zip(frames, weights, strict=False):
             if self.carried is None or frame.back is None or frame.back_trust is None:
-                self.carried = _Mean(frame.a, frame.b, _own(frame, weight))
+                self.carried = Mean(frame.ab, own_weight(frame, weight))
             else:
-                moved, _ = self.carried.moved(frame.back, frame.lightness, cubic=True)
+                moved, _ = carry(self.carried, None, frame.back, cubic=True)
                 self.carried = self._add(frame, frame.back_trust, moved, weight)
             means.append(self.carried)
         return means
 
     def _sides(
-        self, frame: _Frame, weight: Floats | None, forward: _Mean, backward: _Mean
-    ) -> tuple[_Mean, _Mean]:
+        self, frame: Frame, weight: Floats | None, forward: Mean, backward: Mean
+    ) -> tuple[Mean, Mean]:
         """Where past and future disagree, the one that the frame resembles counts.
 
         So that color which changes for good does so at once and not over two windows of a mean.
         """
         scale = np.float32(1 / self.config.outlier**2)
-        apart = _distance(forward, backward.a, backward.b) * scale
+        apart = distance(forward.ab, backward.ab)
+        apart *= scale
+        # never fewer than the frame's own sample, which is in both
+        least: Floats | np.float32 = np.float32(1)
+        if frame.sure is not None and weight is not None:
+            least = np.maximum(weight, least)
         means = []
         for mean in (forward, backward):
-            strange = _distance(mean, frame.a, frame.b) * scale
+            strange = distance(mean.ab, frame.ab)
+            strange *= scale
             strange *= apart
             strange += np.float32(1)
-            # never fewer than the frame's own sample, which is in both
-            least: Floats | np.float32 = np.float32(1)
-            if frame.sure is not None and weight is not None:
-                least = np.maximum(weight, least)
-            means.append(_Mean(mean.a, mean.b, np.maximum(mean.count / strange, least)))
+            np.divide(mean.count, strange, out=strange)
+            means.append(Mean(mean.ab, np.maximum(strange, least, out=strange)))
         return means[0], means[1]
 
-    def _weight(self, frame: _Frame, mean: _Mean) -> Floats:
+    def _weight(self, frame: Frame, mean: Mean) -> Floats:
         """(h, w) in 0..1: how much a sample counts that is so far from its neighbors in time."""
-        away = _distance(mean, frame.a, frame.b)
+        away = distance(mean.ab, frame.ab)
         away *= np.float32(1 / self.config.outlier**2)
         away += np.float32(1)
         np.reciprocal(away, out=away)
         if frame.sure is not None:
             away += frame.sure * (np.float32(self.config.sure_weight) - away)
         return away
-
-
-def _distance(mean: _Mean, a: Floats, b: Floats) -> Floats:
-    """(h, w) squared distance in a*b*."""
-    square = np.square(mean.a - a)
-    square += np.square(mean.b - b)
-    return square
-
-
-def _own(frame: _Frame, weight: Floats | None) -> Floats:
-    return np.ones(frame.a.shape, np.float32) if weight is None else weight
-
-
-def _merge(*planes: Floats) -> Floats:
-    return cast(Floats, cv2.merge(planes))
-
-
-def _join(frame: _Frame, forward: _Mean, backward: _Mean, weight: Floats | None) -> _Mean:
-    """Both means by their counts, the frame's own sample once."""
-    own = np.float32(1) if weight is None else weight
-    total = forward.count + backward.count - own
-    first: Floats = forward.count / total
-    second: Floats = backward.count / total
-    itself: Floats = own / total
-    return _Mean(
-        first * forward.a + second * backward.a - itself * frame.a,
-        first * forward.b + second * backward.b - itself * frame.b,
-        total,
-    )

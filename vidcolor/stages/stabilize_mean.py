@@ -1,0 +1,113 @@
+"""Running means of color, and how they are brought along, measured and joined."""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import cast
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+__all__ = ["Floats", "Frame", "Mean", "carry", "distance", "grid_of", "join", "own_weight", "remap"]
+
+Floats = npt.NDArray[np.float32]
+Bytes = npt.NDArray[np.uint8]
+
+
+@dataclass(slots=True)
+class Mean:
+    """A running mean: (2, h, w) a*b*, and (h, w) samples in it."""
+
+    ab: Floats
+    count: Floats
+
+
+@dataclass(slots=True)
+class Frame:
+    """A frame that is no repetition, as long as its window is open.
+
+    Attributes:
+        ab: (2, h, w) a*b* as predicted.
+        lightness: (h, w) L*.
+        gray: (h, w) uint8 of it, for flow.
+        noise: Standard deviation of the grain in L*.
+        mean: Forward mean.
+        sure: (h, w) how far the color is a person's, where any is.
+        worth: (h, w) samples that it counts as for that.
+        back: (h, w, 2) column and row in the frame before where its pixels were.
+        back_trust: (h, w) of that frame's pixels, along `back`.
+        onward: (h, w, 2) column and row of its pixels in the next frame, once that is known.
+        trust: (h, w) of the next frame's pixels, along `onward`.
+    """
+
+    ab: Floats
+    lightness: Floats
+    gray: Bytes
+    noise: float
+    mean: Mean
+    sure: Floats | None = None
+    worth: Floats | None = None
+    back: Floats | None = None
+    back_trust: Floats | None = None
+    onward: Floats | None = None
+    trust: Floats | None = None
+
+
+def distance(first: Floats, second: Floats) -> Floats:
+    """(h, w) squared distance of two (2, h, w) a*b*."""
+    away = first - second
+    away *= away
+    square: Floats = away[0]
+    square += away[1]
+    return square
+
+
+def own_weight(frame: Frame, weight: Floats | None) -> Floats:
+    """(h, w) samples that a frame alone counts as."""
+    return np.ones(frame.lightness.shape, np.float32) if weight is None else weight
+
+
+@functools.lru_cache(maxsize=4)
+def grid_of(height: int, width: int) -> Floats:
+    """(h, w, 2) column and row of each pixel."""
+    grid = np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=2).astype(np.float32)
+    grid.flags.writeable = False
+    return grid
+
+
+def remap(image: Floats, places: Floats, kind: int) -> Floats:
+    """(h, w) or (h, w, C) with `result(p) = image(places(p))`, the border repeated."""
+    nothing = cast(Floats, None)
+    moved = cv2.remap(image, places, nothing, kind, borderMode=cv2.BORDER_REPLICATE)
+    return cast(Floats, moved)
+
+
+def carry(mean: Mean, other: Floats | None, places: Floats, cubic: bool) -> tuple[Mean, Floats]:
+    """A mean brought along, in memory of its own, and another plane with it, where there is one.
+
+    Bilinear interpolation takes four planes in half the time of three, so without another plane
+    one goes along in vain; by cubics each plane costs the same.
+    """
+    planes = [mean.ab[0], mean.ab[1], mean.count]
+    if other is not None or not cubic:
+        planes.append(mean.count if other is None else other)
+    image = cast(Floats, cv2.merge(planes))
+    image = remap(image, places, cv2.INTER_CUBIC if cubic else cv2.INTER_LINEAR)
+    moved = np.empty((3, *mean.count.shape), np.float32)
+    # the fourth apart, or the mean would keep its memory
+    into = [*moved, np.empty_like(mean.count)][: len(planes)]
+    cv2.split(image, into)
+    return Mean(moved[:2], moved[2]), into[-1]
+
+
+def join(frame: Frame, forward: Mean, backward: Mean, weight: Floats | None) -> Mean:
+    """Both means by their counts, the frame's own sample once."""
+    own = np.float32(1) if weight is None else weight
+    total = forward.count + backward.count
+    total -= own
+    ab: Floats = forward.ab * (forward.count / total)
+    ab += backward.ab * (backward.count / total)
+    ab -= frame.ab * (own / total)
+    return Mean(ab, total)
