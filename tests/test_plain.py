@@ -8,13 +8,14 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from media import cut_off, read_packets, texture, write_gray
+from media import cut_off, read_luma, read_packets, texture, write_gray
 
-from vidcolor import plain
+from vidcolor import marks, plain
 from vidcolor.api import make_config
 from vidcolor.config import Config
 from vidcolor.errors import ConfigError, MediaError
 from vidcolor.io import segment_writer, target
+from vidcolor.io.segment_file import read_segment
 from vidcolor.io.segments import parts_folder
 from vidcolor.io.video import VideoReader
 from vidcolor.plain import PlainFilm
@@ -237,8 +238,6 @@ def test_another_film_of_the_same_name_is_another_film(source, tmp_path):
 
 
 def test_other_code_makes_another_film(source, tmp_path, monkeypatch):
-    from vidcolor import marks
-
     one = next(film_of(source).spans(tmp_path / "a.mkv")).key
     monkeypatch.setattr(marks, "code_mark", lambda: "of tomorrow")
     assert next(film_of(source).spans(tmp_path / "a.mkv")).key != one
@@ -487,3 +486,156 @@ def test_what_a_killed_process_left_beside_the_film_goes(source, tmp_path):
     other.touch()
     film_of(source).render(output)
     assert sorted(tmp_path.iterdir()) == [other, output]
+
+
+class SlowHash:
+    """In place of `marks._hash`: takes as long as a test wants, and says what it saw."""
+
+    def __init__(self, monkeypatch, meanwhile=lambda: None):
+        self.real, self.meanwhile = marks._hash.__wrapped__, meanwhile
+        self.packet, self.saw = threading.Event(), []
+        monkeypatch.setattr(marks, "_hash", self)
+        write = segment_writer.SegmentFile.write
+
+        def told(file, *packet):
+            write(file, *packet)
+            self.packet.set()
+
+        monkeypatch.setattr(segment_writer.SegmentFile, "write", told)
+
+    def __call__(self, film):
+        self.saw.append(self.packet.wait(30))
+        self.meanwhile()
+        return self.real(film)
+
+
+def _marking_threads():
+    return [thread for thread in threading.enumerate() if thread.name == "vidcolor-mark"]
+
+
+def test_the_first_segment_begins_before_the_film_is_hashed(source, whole, tmp_path, monkeypatch):
+    output = tmp_path / "a.mkv"
+    slow = SlowHash(monkeypatch)
+    assert film_of(source).render(output) == sum(LENGTHS)
+    assert slow.saw == [True]
+    assert look(output) == look(whole)
+    assert not parts_folder(output).exists()
+    assert not _marking_threads()
+
+
+def test_segments_that_were_begun_without_a_name_get_the_one_they_should_have(
+    source, tmp_path, monkeypatch
+):
+    output = tmp_path / "a.mkv"
+    SlowHash(monkeypatch)
+    with monkeypatch.context() as patch:
+        patch.setattr(PlainFilm, "_span", _never)  # all is colored, the end is not reached
+        with pytest.raises(_Stop):
+            film_of(source).render(output)
+    spans = list(film_of(source).spans(output))
+    found = {path.stem: read_segment(path) for path in parts_folder(output).iterdir()}
+    assert sorted(found) == sorted(span.key for span in spans)
+    for span in spans:
+        card = found[span.key]
+        assert (card.key, card.frames, card.following) == (span.key, span.frames, span.following)
+
+
+def test_where_there_are_segments_the_film_is_hashed_first(source, whole, tmp_path, monkeypatch):
+    output, order = tmp_path / "a.mkv", []
+    with pytest.raises(_Stop):
+        film_of(source).render(output, _stop_after(40))
+    asked, mark, real = threading.Event(), marks.Marking.mark, marks._hash.__wrapped__
+
+    def hash_when_asked(film):
+        asked.wait(30)
+        order.append("hash")
+        return real(film)
+
+    monkeypatch.setattr(marks, "_hash", hash_when_asked)
+    monkeypatch.setattr(marks.Marking, "mark", lambda marking: (asked.set(), mark(marking))[1])
+    film_of(source).render(output, order.append)
+    assert order[0] == "hash"
+    assert order.count("hash") == 1
+    assert order[1] > SETTINGS["input"]["batch_size"]  # spans from before
+    assert look(output) == look(whole)
+
+
+def test_a_film_of_other_bytes_is_not_joined_with_what_there_was(source, tmp_path):
+    output, copy = tmp_path / "a.mkv", tmp_path / "film.mkv"
+    copy.write_bytes(source.read_bytes())
+    with pytest.raises(_Stop):
+        film_of(copy).render(output, _stop_after(40))
+    before = {path.name for path in parts_folder(output).glob("run-*")}
+    darker = [luma - 20 for luma in _lumas()]
+    write_gray(copy, darker, sound=True)
+    told = []
+    film_of(copy).render(output, told.append)
+    assert before
+    assert max(told) <= SETTINGS["input"]["batch_size"]  # nothing was taken
+    assert np.array_equal(read_luma(output)[0], np.stack(darker))
+
+
+def test_a_film_that_changes_while_it_is_hashed_ends_the_run(source, tmp_path, monkeypatch):
+    output, copy = tmp_path / "a.mkv", tmp_path / "film.mkv"
+    copy.write_bytes(source.read_bytes())
+    SlowHash(monkeypatch, lambda: copy.open("ab").write(b"\0"))
+    with pytest.raises(MediaError, match=r"film\.mkv: changed while it was read; run again"):
+        film_of(copy).render(output)
+    assert [path.name for path in tmp_path.iterdir()] == ["film.mkv"]
+
+
+def test_whoever_stops_does_not_wait_for_the_hash(source, tmp_path, monkeypatch):
+    output, stopped = tmp_path / "a.mkv", []
+
+    def wait(film):
+        stopped.append(film.pace.stop.wait(30))
+        raise marks._Stopped
+
+    monkeypatch.setattr(marks, "_hash", wait)
+    with pytest.raises(_Stop):
+        film_of(source).render(output, _stop_after(5))
+    assert stopped == [True]
+    assert not _marking_threads()
+    assert not list(tmp_path.iterdir())
+
+
+def test_of_a_film_that_was_begun_whoever_stops_does_not_wait_either(source, tmp_path, monkeypatch):
+    output, stopped, asked = tmp_path / "a.mkv", [], []
+    with pytest.raises(_Stop):
+        film_of(source).render(output, _stop_after(40))
+    kept = sorted(path.name for path in parts_folder(output).iterdir())
+
+    def wait(film):
+        stopped.append(film.pace.stop.wait(30))
+        raise marks._Stopped
+
+    def interrupt(marking):
+        asked.append(marking)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(marks, "_hash", wait)
+    monkeypatch.setattr(marks.Marking, "mark", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        film_of(source).render(output)
+    assert stopped == [True]
+    assert len(asked) == 1  # and not again while it is said what is finished
+    assert sorted(path.name for path in parts_folder(output).iterdir()) == kept
+
+
+def test_a_film_that_cannot_be_hashed_is_told_with_the_next_batch(source, tmp_path, monkeypatch):
+    told = []
+
+    def fail(film):
+        raise OSError(5, os.strerror(5))
+
+    def wait(count):
+        told.append(count)
+        for thread in _marking_threads():
+            thread.join(30)
+
+    monkeypatch.setattr(plain, "_LEAST_FRAMES", sum(LENGTHS) + 1)  # all in one span
+    monkeypatch.setattr(marks, "_hash", fail)
+    with pytest.raises(MediaError, match=r"cannot be read \(input/output error\)"):
+        film_of(source).render(tmp_path / "a.mkv", wait)
+    assert len(told) == 1
+    assert not list(tmp_path.iterdir())

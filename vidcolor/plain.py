@@ -25,7 +25,7 @@ from vidcolor.io.segments import DamagedSegment, SegmentStore
 from vidcolor.io.target import Target
 from vidcolor.io.until_damage import UntilDamage
 from vidcolor.io.video import VideoReader
-from vidcolor.marks import film_mark, key_of, made_of
+from vidcolor.marks import SpanNames, made_of
 from vidcolor.pipeline import Pipeline
 from vidcolor.records import VideoInfo
 from vidcolor.render import ListedShots, must_fit, of_one_kind, open_store
@@ -42,6 +42,7 @@ _log = logging.getLogger(__name__)
 _AHEAD = 2  # batches decoded before they are asked for
 _LEAST_FRAMES = 240  # of a span; encoders begin anew with each, and that has its price
 _KIND = "run-"
+_UNNAMED = f"{_KIND}unnamed"  # a span that is encoded while the film is still being hashed
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -88,7 +89,7 @@ class PlainFilm:
         )
         self.passes = self._said.passes
         self._stores: dict[Path, SegmentStore] = {}
-        self._made: dict[str, Any] = {}
+        self._names = SpanNames(_KIND, source, self._parts)
 
     def store(self, output: Path) -> SegmentStore:
         """The finished spans of an output.
@@ -101,15 +102,28 @@ class PlainFilm:
         return self._stores[output]
 
     def _key(self, place: _Place) -> str:
-        """The name of the span that begins somewhere; where it ends follows from the rest."""
-        if not self._made:
-            self._made.update(
-                film=film_mark(self.source),
-                input=to_dict(self.config.input),
-                detector=type(self._line.detect).__name__,  # "auto" may take another one tomorrow
-                **made_of(self.config),
-            )
-        return _KIND + key_of({**self._made, "index": place.index, "pts": place.pts})
+        """The name of the span that begins somewhere; where it ends follows from the rest.
+
+        Waits until the film is hashed.
+        """
+        return self._names.of(place.index, place.pts)
+
+    def _parts(self) -> dict[str, Any]:
+        return {
+            "input": to_dict(self.config.input),
+            "detector": type(self._line.detect).__name__,  # "auto" may take another one tomorrow
+            **made_of(self.config),
+        }
+
+    def _find(self, place: _Place, store: SegmentStore) -> Segment | None:
+        """The card of the span that begins somewhere; None if it must be made.
+
+        Waits until the film is hashed, unless there is no span at all: a film that nobody has
+        begun is colored from the first second, however large it is.
+        """
+        if self._names.pending and not store.holds(_KIND):
+            return None
+        return store.find(self._key(place))
 
     # -- the whole film --------------------------------------------------------------------------
 
@@ -132,7 +146,10 @@ class PlainFilm:
         """
         own = self.config.output
         Target(output, own.overwrite, (self.source,)).discard()  # refused now, not after hours
-        store, told = self.store(output), progress or _ignore
+        with self._names.being_found():
+            return self._render(self.store(output), progress or _ignore, fresh)
+
+    def _render(self, store: SegmentStore, told: Progress, fresh: bool) -> int:
         with store.work():
             if fresh:
                 store.prune((), _KIND)
@@ -145,31 +162,31 @@ class PlainFilm:
         return frames
 
     def _finish(self, store: SegmentStore, progress: Progress) -> int:
-        made: set[str] = set()
+        made: set[_Place] = set()
         with contextlib.ExitStack() as stack:
             line: Pipeline | None = None
             while True:
-                place, keys = _Place(), list[str]()
+                place, found = _Place(), dict[_Place, str]()
                 while True:
-                    card = store.find(self._key(place))
+                    card = self._find(place, store)
                     if card is None:
                         line = line or self._guided(stack, progress)
                         made |= self._color_from(place, store, line, progress)
                         card = store.find(self._key(place))
                         if card is None:
                             raise MediaError(f"{store.folder}: somebody removes its segments")
-                    elif card.key not in made:
-                        if not keys:
+                    elif place not in made:
+                        if not found:
                             _log.info("what is finished is taken (--fresh begins anew)")
                         progress(card.frames)
-                    keys.append(card.key)
+                    found[place] = card.key
                     if card.following is None:
                         break
                     place = place.after(card)
                 try:
-                    return store.join(keys, self.source, self._span())
+                    return store.join([*found.values()], self.source, self._span())
                 except DamagedSegment as error:
-                    if any(key in made and store.find(key) is None for key in keys):
+                    if any(at in made and store.find(key) is None for at, key in found.items()):
                         raise
                     _log.warning("%s", error)
 
@@ -183,10 +200,10 @@ class PlainFilm:
 
     def _color_from(
         self, place: _Place, store: SegmentStore, line: Pipeline, progress: Progress
-    ) -> set[str]:
-        """Make spans from a place on, to the film's end or to one that is there; their keys."""
+    ) -> set[_Place]:
+        """Make spans from a place on, to the film's end or to one that is there; their places."""
         part = FilmPart(place.index, breaks={place.index: place.pts})
-        made: set[str] = set()
+        made: set[_Place] = set()
         try:
             self._color_part(part, place, store, line, progress, made)
         except MisplacedFrame as error:
@@ -204,9 +221,10 @@ class PlainFilm:
         store: SegmentStore,
         line: Pipeline,
         progress: Progress,
-        made: set[str],
+        made: set[_Place],
     ) -> None:
         config, length = self.config, 0
+        begun: _Place | None = None
         cut = AlignedShots(line.cut, config.input.batch_size, place.shot)
         with (
             VideoReader(self.source, config.input, part) as reader,
@@ -218,18 +236,20 @@ class PlainFilm:
                 batch = colored.frames
                 if batch.start == 0 and self._may_end(length):
                     here = _Place(batch.index, batch.pts[0] if batch.index else None, batch.shot)
-                    key = self._key(here)
-                    if length and store.has(key):
-                        writer.following = here.pts
+                    before = None if begun is None else self._key(begun)
+                    if begun is not None and store.has(self._key(here)):
+                        writer.key, writer.following = before, here.pts
                         return
-                    writer.begin(Piece(key, batch.shot), here.pts)
-                    made.add(key)
-                    length = 0
+                    writer.begin(Piece(_UNNAMED, batch.shot), here.pts, before)
+                    made.add(here)
+                    begun, length = here, 0
                 writer.write(colored)
                 length += len(batch)
                 progress(len(batch))
+                self._names.check()
             if not config.output.keep_partial:
                 frames.check()
+            writer.key = None if begun is None else self._key(begun)
             writer.broken = frames.error is not None
         frames.check()
 
@@ -247,6 +267,8 @@ class PlainFilm:
 
     def _keep(self, store: SegmentStore) -> None:
         """Say what is finished, and complete a film of it if that is wanted."""
+        if self._names.pending:
+            return  # nothing of this run has landed, and nobody waits for names of what was there
         place, cards = _Place(), list[Segment]()
         while card := store.find(self._key(place), broken=self.config.output.keep_partial):
             cards.append(card)

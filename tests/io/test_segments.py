@@ -22,8 +22,8 @@ FFV1 = OutputConfig("ffv1")
 EDGES = (0, 4, 5, 12)
 
 
-def write(store: SegmentStore, source, edges=EDGES, frames=None) -> list[str]:
-    """A segment for each part between two edges."""
+def write(store: SegmentStore, source, edges=EDGES, frames=None, names=None) -> list[str]:
+    """A segment for each part between two edges; `names`: told only when it ends."""
     pieces = [
         Piece(f"k{n}", n, (frames or {}).get(n, b - a))
         for n, (a, b) in enumerate(itertools.pairwise(edges))
@@ -36,8 +36,10 @@ def write(store: SegmentStore, source, edges=EDGES, frames=None) -> list[str]:
         for batch in reader:
             shot = next(n for n, b in enumerate(edges[1:]) if batch.index < b)
             if batch.index == edges[shot]:
-                writer.begin(pieces[shot])
+                before = names[shot - 1] if names and shot else None
+                writer.begin(pieces[shot], before=before)
             writer.write(paint(replace(batch, shot=shot)))
+        writer.key = names[-1] if names else None
     return [piece.key for piece in pieces]
 
 
@@ -64,6 +66,36 @@ def test_cards_say_what_is_there(film) -> None:
         assert sorted(pts for pts, _, _ in packets) == [40 * p for p in film.pts[a:b]]
         assert packets[0][1] is True
         assert b - a < 7 or card.reorder == 1  # x264 makes B-frames of so long a shot
+
+
+def test_names_may_be_told_when_segments_end(film) -> None:
+    store = store_for(film)
+    assert not store.holds("")  # nor is there a folder
+    keys = write(store, film.path)
+    want = [read_segment(store.path(key)) for key in keys]
+    store.prune(())
+    assert not store.holds("k")
+    names = ["run-x", "run-y", "run-z"]
+    write(store, film.path, names=names)
+    assert sorted(path.name for path in store.folder.iterdir()) == [
+        "run-x.segment", "run-y.segment", "run-z.segment",
+    ]  # fmt: skip
+    assert [store.find(name) for name in names] == [
+        replace(card, key=name) for card, name in zip(want, names, strict=True)
+    ]
+    assert store.holds("run-")
+    assert not store.holds("k")
+
+
+def test_what_is_not_finished_is_not_held(film) -> None:
+    store = store_for(film)
+    store.folder.mkdir()
+    for name in (".k1.partial-00000000.segment", ".lock", "k1.txt"):
+        (store.folder / name).write_bytes(b"vidcolor segment 1\n")
+    assert not store.holds("k")
+    assert not store.holds("")
+    (store.folder / "k1.segment").write_bytes(b"")
+    assert store.holds("k")
 
 
 def test_a_broken_off_file_is_no_segment_at_any_length(film, tmp_path) -> None:

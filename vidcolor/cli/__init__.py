@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import functools
 import logging
+import os
 import signal
 import sys
 import threading
@@ -43,6 +44,9 @@ _log = logging.getLogger("vidcolor")
 
 # Torch, OpenCV and FFmpeg take seconds to import: every command imports what it needs when it
 # runs, so that `--help` answers at once.
+
+_WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME", "KMP_LIBRARY")
+"""Variables by which a user may have said how threads of OpenMP wait."""
 
 
 def _parser() -> Parser:
@@ -195,6 +199,16 @@ def _signals(stop: Stop) -> Iterator[None]:
             signal.signal(number, handler)
 
 
+def _let_threads_sleep() -> None:
+    """Have threads of OpenMP sleep where they wait for each other.
+
+    Between two steps of a network torch's threads spin, and take the cores from those that decode
+    and encode meanwhile. The runtime reads this when torch is imported, and never again.
+    """
+    if not any(name in os.environ for name in _WAITING):
+        os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
+
+
 def _line(text: str) -> None:
     sys.stderr.write(f"vidcolor: {text}\n")
 
@@ -208,6 +222,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
+    _let_threads_sleep()
     words = joined(sys.argv[1:] if argv is None else argv)
     root = _parser()
     try:

@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from vidcolor.cli.keys import key_names, short_names
 from vidcolor.cli.terminal import Parser, pairs, seconds
+from vidcolor.errors import MediaError
 
 if TYPE_CHECKING:
     from vidcolor.config import Config
@@ -36,20 +38,32 @@ def add_line_flags(parser: Parser) -> None:
     parser.add_argument("--quiet", action="store_true", help="print errors only")
 
 
+def _must_be_there(source: Path) -> None:
+    try:
+        there = str(source) == "-" or source.exists()
+    except (OSError, ValueError):  # whoever reads it says what is wrong
+        return
+    if not there:
+        raise MediaError(f"{source}: no such file")
+
+
 def line_layers(args: argparse.Namespace, extra: Sequence[str]) -> list[Mapping[str, Any]]:
     """What the config file, the environment and the flags set, each by itself.
 
     Raises:
         Usage: If a flag is not known.
         ConfigError: If a layer sets what is no setting, or to what it cannot be.
+        MediaError: If there is no file of the input's name.
     """
+    named = _named(extra)
+    if isinstance(source := getattr(args, "input", None), Path):
+        _must_be_there(source)  # before anything slow is imported
     from vidcolor import schema as c
     from vidcolor.config import ALONE, SHORT_NAMES, Config
 
     flags: dict[str, Any] = {}
     known = {leaf.name: leaf for leaf in c.leaves(Config)}
-    others = [*(name.replace("_", "-") for name in SHORT_NAMES), "no-stabilize", "config"]
-    for name, text in pairs(extra, known, others, "; `vidcolor settings` lists all keys"):
+    for name, text in named:
         leaf = known[name]
         c.put(flags, leaf.path, c.parse(text, leaf))
     for short, path in SHORT_NAMES.items():
@@ -68,6 +82,15 @@ def line_layers(args: argparse.Namespace, extra: Sequence[str]) -> list[Mapping[
     return [data, c.from_environment(Config), flags]
 
 
+def _named(extra: Sequence[str]) -> list[tuple[str, str]]:
+    """Keys and values among the arguments that the parser did not know."""
+    if not extra:
+        return []
+    keys = dict.fromkeys(key_names())
+    others = [*(name.replace("_", "-") for name in short_names()), "no-stabilize", "config"]
+    return list(pairs(extra, keys, others, "; `vidcolor settings` lists all keys"))
+
+
 def line_config(args: argparse.Namespace, extra: Sequence[str]) -> Config:
     """All layers together.
 
@@ -75,8 +98,8 @@ def line_config(args: argparse.Namespace, extra: Sequence[str]) -> Config:
         Usage: If a flag is not known.
         ConfigError: If a setting is wrong.
     """
+    below, environment, flags = line_layers(args, extra)
     from vidcolor.config import Config
     from vidcolor.schema import load, merge
 
-    below, environment, flags = line_layers(args, extra)
     return load(Config, merge(merge(below, environment), flags))

@@ -26,7 +26,7 @@ class Piece:
     """A segment that is to be made.
 
     Attributes:
-        key: Its name.
+        key: Its name, unless it gets another one when it ends.
         shot: Number of its first shot.
         frames: How many there must be; None: as many as come.
     """
@@ -47,6 +47,7 @@ class SegmentWriter:
         following: To be set before leaving: pts of the frame after the last one, if the film goes
             on.
         broken: To be set before leaving: whether damage of the film ended it early.
+        key: To be set before leaving: name of the last segment, if it is not that of its piece.
 
     Args:
         store: Where they go.
@@ -60,6 +61,7 @@ class SegmentWriter:
         self._store = store
         self.following: int | None = None
         self.broken = False
+        self.key: str | None = None
         self._next: _Begin | None = None
         self._order = Order(store.info)
         self._thread: EncodeThread[_Item] | None = None
@@ -73,14 +75,16 @@ class SegmentWriter:
         self._thread = EncodeThread(self._store.folder, _Sink(self._store, self))
         return self
 
-    def begin(self, piece: Piece, pts: int | None = None) -> None:
+    def begin(self, piece: Piece, pts: int | None = None, before: str | None = None) -> None:
         """What is written from now on is a segment of its own.
 
         Args:
             piece: Which one.
             pts: Of its first frame, if the card of the segment before shall say what follows.
+            before: Name of the segment before, if it is not that of its piece: a name may be found
+                out while frames are encoded.
         """
-        self._next = piece, pts
+        self._next = piece, pts, before
 
     def write(self, colored: Colored) -> None:
         """Hand over a batch; waits while the encoder is behind.
@@ -111,7 +115,7 @@ class SegmentWriter:
             self._thread.stop()
 
 
-_Begin = tuple[Piece, int | None]
+_Begin = tuple[Piece, int | None, str | None]
 _Item = tuple[_Begin | None, Colored]
 
 
@@ -125,8 +129,8 @@ class _Sink:
     def encode(self, item: _Item, number: int) -> None:
         begin, colored = item
         if begin is not None and number == 0:
-            piece, pts = begin
-            self._land(pts)
+            piece, pts, before = begin
+            self._land(before, pts)
             self._open = _OpenSegment(self._store, piece)
         if self._open is None:
             raise RuntimeError(f"frames of shot {colored.frames.shot} came, nothing was begun")
@@ -134,11 +138,11 @@ class _Sink:
 
     def finish(self, early: bool) -> None:
         if not early:
-            self._land(self._writer.following, self._writer.broken)
+            self._land(self._writer.key, self._writer.following, self._writer.broken)
 
-    def _land(self, following: int | None, broken: bool = False) -> None:
+    def _land(self, key: str | None, following: int | None, broken: bool = False) -> None:
         if self._open is not None:
-            self._open.land(following, broken)
+            self._open.land(key, following, broken)
             self._open.close()
         self._open = None
 
@@ -183,8 +187,9 @@ class _OpenSegment:
         planes = self._store.planes.lay(colored, number, self._store.encoding)
         self._write(self._encoder.encode(planes, frames.pts[number]))
 
-    def land(self, following: int | None, broken: bool) -> None:
+    def land(self, key: str | None, following: int | None, broken: bool) -> None:
         piece, passage = self.piece, self._passage
+        name = key or piece.key
         if piece.frames is not None and passage.frames != piece.frames:
             raise miscounted(self._store.output, piece, passage.frames)
         self._write(self._encoder.flush())
@@ -192,7 +197,7 @@ class _OpenSegment:
         assert self._file is not None
         self._file.finish(
             Segment(
-                key=piece.key,
+                key=name,
                 first=passage.first,
                 last=passage.last,
                 frames=passage.frames,
@@ -205,6 +210,7 @@ class _OpenSegment:
                 broken=broken,
             )
         )
+        self._target.path = self._target.path.with_name(self._store.path(name).name)
         self._target.land()
 
     def close(self) -> None:

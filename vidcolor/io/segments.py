@@ -139,6 +139,15 @@ class SegmentStore:
         # a long film has thousands of cards: what they share is kept once
         return replace(card, encoder=self.encoder, header=sys.intern(card.header))
 
+    def holds(self, kind: str) -> bool:
+        """Whether there are segments, finished ones, whose keys begin so.
+
+        Where there are none, nobody needs a whole key to know that one is not there.
+        """
+        names = (path.name for path in self.folder.iterdir()) if self.folder.is_dir() else ()
+        finished = (name for name in names if name.endswith(_SUFFIX) and name[0] != ".")
+        return any(name.startswith(kind) for name in finished)
+
     def remove(self, key: str) -> None:
         """Forget a segment."""
         self.path(key).unlink(missing_ok=True)

@@ -1,0 +1,133 @@
+"""How the program starts: what it imports, what it says at once, how its threads wait."""
+
+import os
+import subprocess
+import sys
+import threading
+
+import pytest
+from media import make_video
+
+from vidcolor import cli, marks
+from vidcolor.cli.keys import key_names, short_names
+from vidcolor.config import SHORT_NAMES, Config
+from vidcolor.io import segment_writer
+from vidcolor.schema import leaves
+
+SLOW = ("torch", "cv2", "av", "numpy", "scipy", "safetensors", "scenedetect", "ray", "tqdm")
+WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME", "KMP_LIBRARY")
+
+
+def _python(code, *words, **variables):
+    own = {k: v for k, v in os.environ.items() if k not in WAITING and "VIDCOLOR" not in k}
+    return subprocess.run(
+        [sys.executable, "-c", code, *map(str, words)],
+        capture_output=True, text=True, check=False, env=own | variables,
+    )  # fmt: skip
+
+
+START = (
+    "import sys\nfrom vidcolor.cli import main\n"
+    "try:\n    code = main(sys.argv[1:])\nexcept SystemExit as error:\n    code = error.code\n"
+    f"slow = [name for name in {SLOW} if name in sys.modules]\n"
+    "print('imported:', *slow)\n"
+    "sys.exit(code)"
+)
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "out", "err"),
+    [
+        (["--help"], 0, "COMMAND", ""),
+        (["--version"], 0, "vidcolor ", ""),
+        (["colorize", "--help"], 0, "--colorizer", ""),
+        (["preview", "--help"], 0, "--serve", ""),
+        (["batch", "--help"], 0, "--out-dir", ""),
+        (["colorise", "a", "b"], 2, "", "invalid choice"),
+        (["colorize", "a"], 2, "", "required: output"),
+        (["colorize", "a", "b", "--crv", "3"], 2, "", "did you mean --crf?"),
+        (["colorize", "a", "b", "--stabilise.tau", "3"], 2, "", "did you mean --stabilize.tau?"),
+        (["colorize", "a", "b", "--stabilize.tau"], 2, "", "--stabilize.tau needs a value"),
+        (["colorize", "a", "b", "c"], 2, "", "unexpected argument 'c'"),
+        (["colorize", "no/film.mkv", "out.mkv"], 1, "", "no/film.mkv: no such file"),
+        (["colorize", "no.png", "out.png"], 1, "", "no.png: no such file"),
+        (["restore", "no.mkv", "out.mkv"], 1, "", "no.mkv: no such file"),
+        (["shots", "no.mkv"], 1, "", "no.mkv: no such file"),
+        (["plan", "no.mkv", "out.vidcolor"], 1, "", "no.mkv: no such file"),
+    ],
+)
+def test_what_can_be_said_at_once_is(tmp_path, words, code, out, err):
+    done = _python(f"import os; os.chdir({str(tmp_path)!r})\n" + START, *words)
+    assert done.returncode == code, done.stderr
+    assert out in done.stdout
+    assert done.stdout.splitlines()[-1] == "imported:"
+    assert err in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_keys_are_those_of_the_config():
+    assert key_names() == [leaf.name for leaf in leaves(Config)]
+    assert short_names() == list(SHORT_NAMES)
+
+
+POLICY = (
+    "import os, sys\n"
+    "class Look:\n"
+    "    def find_spec(self, name, *rest):\n"
+    "        if name == 'torch':\n"
+    f"            print('torch:', *(f'{{n}}={{os.environ.get(n)}}' for n in {WAITING}))\n"
+    "            raise KeyboardInterrupt\n"
+    "sys.meta_path.insert(0, Look())\n"
+    "from vidcolor.cli import main\n"
+    "sys.exit(main(['settings']))"
+)
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        ({}, {"OMP_WAIT_POLICY": "PASSIVE"}),
+        ({"OMP_WAIT_POLICY": "ACTIVE"}, {"OMP_WAIT_POLICY": "ACTIVE"}),
+        ({"GOMP_SPINCOUNT": "1000"}, {"GOMP_SPINCOUNT": "1000"}),
+        ({"KMP_BLOCKTIME": "0"}, {"KMP_BLOCKTIME": "0"}),
+        ({"KMP_LIBRARY": "turnaround"}, {"KMP_LIBRARY": "turnaround"}),
+    ],
+)
+def test_threads_sleep_unless_the_user_says_otherwise(given, wanted):
+    done = _python(POLICY, **given)
+    shown = " ".join(f"{name}={wanted.get(name)}" for name in WAITING)
+    assert done.stdout == f"torch: {shown}\n"
+    assert done.returncode == 130
+
+
+@pytest.mark.parametrize("how", ["vanishes", "changes"])
+def test_a_film_that_goes_away_while_it_is_colored_is_one_line(tmp_path, monkeypatch, capsys, how):
+    """The hash comes to the film only when frames of it are written."""
+    film = make_video(tmp_path / "in.mkv", frames=30, size=(48, 64)).path
+    packet, real = threading.Event(), marks._hash.__wrapped__
+    write = segment_writer.SegmentFile.write
+
+    def told(file, *words):
+        write(file, *words)
+        packet.set()
+
+    def late(found):
+        assert packet.wait(60)
+        if how == "vanishes":
+            film.unlink()
+        else:
+            os.utime(film, ns=(1, 1))
+        return real(found)
+
+    monkeypatch.setattr(segment_writer.SegmentFile, "write", told)
+    monkeypatch.setattr(marks, "_hash", late)
+    words = ["--weights", "recipe", "--colorizer", "quarternet", "--colorize.short_side", "64",
+             "--detector", "none", "--codec", "ffv1", "--quiet", "--device", "cpu"]  # fmt: skip
+    assert cli.main(["colorize", str(film), str(tmp_path / "out.mkv"), *words]) == 1
+    err = capsys.readouterr().err
+    assert err.count("\n") == 1
+    why = "cannot be read (no such file" if how == "vanishes" else "changed while it was read"
+    assert err.startswith(f"vidcolor: {film}: {why}")
+    left = [] if how == "vanishes" else ["in.mkv"]
+    assert [path.name for path in tmp_path.iterdir()] == left
