@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import subprocess
 import sys
 import time
@@ -171,10 +172,13 @@ def run_apart(
 ) -> dict[str, Any]:
     """What a script prints in its last line, as JSON, in a process of its own.
 
+    OpenMP's threads sleep while they wait, as they do where `vidcolor` itself is started.
+
     Raises:
         SystemExit: If it fails; what it says goes to stderr.
     """
     command = [sys.executable, str(script), *words]
+    env = {"OMP_WAIT_POLICY": "PASSIVE", **(os.environ if env is None else env)}
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, env=env)
     if done.returncode:
         raise SystemExit(f"{Path(script).name} {' '.join(words)} failed")

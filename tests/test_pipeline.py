@@ -1,5 +1,6 @@
 import threading
 
+import cv2
 import pytest
 import torch
 
@@ -150,3 +151,27 @@ def test_who_stops_early_leaves_no_thread_and_an_ended_source() -> None:
     run.close()
     assert not threads_since(before)
     assert ended.is_set()
+
+
+def test_opencv_has_one_thread_while_a_line_runs_and_its_own_afterwards() -> None:
+    seen: list[int] = []
+
+    def network(tracked):
+        seen.append(cv2.getNumThreads())
+        return predict(tracked)
+
+    before = cv2.getNumThreads()
+    try:
+        cv2.setNumThreads(3)
+        one, other = laid(network)(iter(batches(4))), laid(network)(iter(batches(4)))
+        next(one), next(other)
+        list(one)
+        assert cv2.getNumThreads() == 1  # the other one still runs
+        list(other)
+        assert cv2.getNumThreads() == 3
+        assert set(seen) == {1}
+        seen.clear()
+        list(laid(network, restore=lambda shots: shots)(iter(batches(2))))
+        assert set(seen) == {3}
+    finally:
+        cv2.setNumThreads(before)

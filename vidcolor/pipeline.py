@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from contextlib import closing
+from contextlib import AbstractContextManager, closing, nullcontext
 from dataclasses import dataclass
 
 from vidcolor.io.prefetch import prefetch
+from vidcolor.ops.threads import one_opencv_thread
 from vidcolor.records import Colored, FrameBatch, Tracked
 from vidcolor.stages.base import (
     Colorize,
@@ -19,6 +20,7 @@ from vidcolor.stages.base import (
     Stabilize,
     Track,
 )
+from vidcolor.stages.restore import NoRestore
 
 __all__ = ["Pipeline"]
 
@@ -71,10 +73,15 @@ class Pipeline:
             All frames in order with their color, in batches that never span a cut.
         """
         with (
+            self._cores(),
             closing(prefetch(self.follow(self.shots(frames)), _AHEAD)) as tracked,
             closing(prefetch(self.predict(tracked), _AHEAD)) as predicted,
         ):
             yield from self.finish(predicted)
+
+    def _cores(self) -> AbstractContextManager[None]:
+        """Restoration works on whole pictures, for which OpenCV's own threads are worth it."""
+        return one_opencv_thread() if isinstance(self.restore, NoRestore) else nullcontext()
 
     def shots(self, frames: Iterable[FrameBatch]) -> Iterator[FrameBatch]:
         """The line up to restoration: shots are known."""
