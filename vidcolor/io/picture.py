@@ -78,6 +78,8 @@ class PictureEncoder:
         with usual_scheduling():
             context.open()
         self.stream = stream
+        # one for all: memory that is fresh for every frame costs more than the copy into it
+        self._picture = av.VideoFrame(info.width, info.height, encoding.pix_fmt)
 
     @property
     def header(self) -> bytes:
@@ -91,10 +93,10 @@ class PictureEncoder:
             planes: Of the encoding's pixel format, see `put_planes`.
             pts: The frame's time, in units of the film's time base.
         """
-        info = self._info
-        picture = av.VideoFrame(info.width, info.height, self._encoding.pix_fmt)
+        picture = self._picture
+        picture.make_writable()  # another buffer where the encoder still holds this one
         put_planes(picture, planes)
-        picture.pts, picture.time_base = pts, Fraction(info.time_base)
+        picture.pts, picture.time_base = pts, Fraction(self._info.time_base)
         (
             picture.color_range,
             picture.colorspace,

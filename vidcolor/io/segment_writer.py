@@ -10,6 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+import numpy as np
+
 from vidcolor.errors import MediaError
 from vidcolor.io.encode import Order
 from vidcolor.io.encode_thread import EncodeThread
@@ -181,7 +183,7 @@ class _OpenSegment:
         frames = colored.frames
         if self._passage.frames == self.piece.frames:
             raise miscounted(self._store.output, self.piece, None)
-        self._luma = zlib.crc32(frames.luma[number].numpy().tobytes(), self._luma)
+        self._luma = zlib.crc32(np.ascontiguousarray(frames.luma[number].numpy()).data, self._luma)
         self._passage.frame(frames.pts[number])
         self._last_shot = frames.shot
         planes = self._store.planes.lay(colored, number, self._store.encoding)
