@@ -8,17 +8,19 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
-AMPLITUDE = 30.0
+CHROMA = 10.0
 """Of the made-up a*b*; about what a colored picture has."""
-WAVES = 1.5
 
 Sizes = dict[tuple[int, int], tuple[int, int]]
 
 
 class Instant(nn.Module):
-    """Answers at once what a network of the same shape would answer: smooth waves of color.
+    """Answers at once, in the shape of a network's answers: color that goes with lightness.
+
+    So it lies on things and moves with them, as color does, and an encoder has as much to do.
 
     The network itself is asked once for each size of picture, to learn how large its answers are.
     Everything around it is done as ever: pictures and close-ups are made for it, and its answers
@@ -33,7 +35,6 @@ class Instant(nn.Module):
         super().__init__()
         self._network = [network]  # a list: no part of this module
         self._sizes = sizes
-        self._answers: dict[tuple[int, int], Tensor] = {}
         self.uses_rois = getattr(network, "uses_rois", True)
         self.whole_size = int(getattr(network, "whole_size", 0))
 
@@ -44,20 +45,17 @@ class Instant(nn.Module):
     def forward(self, lightness: Tensor, *given: Any, **named: Any) -> Tensor:
         """(N, 2, h, w) a*b*."""
         size = int(lightness.shape[2]), int(lightness.shape[3])
-        if size not in self._answers:
-            if size not in self._sizes:
-                whole = {"whole": self.whole(lightness[:1])} if "whole" in named else {}
-                answer = self._network[0](lightness[:1], None, **whole)
-                self._sizes[size] = int(answer.shape[2]), int(answer.shape[3])
-            self._answers[size] = waves(*self._sizes[size]).to(lightness.device)
-        return self._answers[size].expand(len(lightness), -1, -1, -1).contiguous()
+        if size not in self._sizes:
+            whole = {"whole": self.whole(lightness[:1])} if "whole" in named else {}
+            answer = self._network[0](lightness[:1], None, **whole)
+            self._sizes[size] = int(answer.shape[2]), int(answer.shape[3])
+        return tints(lightness, self._sizes[size])
 
 
-def waves(height: int, width: int) -> Tensor:
-    """(1, 2, height, width) float32 a*b*, smooth and nowhere both 0."""
-    y = torch.linspace(0, 2 * math.pi * WAVES, height)[:, None].expand(height, width)
-    x = torch.linspace(0, 2 * math.pi * WAVES, width)[None].expand(height, width)
-    return AMPLITUDE * torch.stack(((x + y).cos(), (x + y).sin()))[None]
+def tints(lightness: Tensor, size: tuple[int, int]) -> Tensor:
+    """(N, 2, *size) float32 a*b* that turns from cold to warm as (N, 1, H, W) L* rises."""
+    angle = F.interpolate(lightness.float(), size, mode="area") * (math.pi / 100)
+    return CHROMA * torch.cat((-angle.cos(), angle.sin() - 0.5), 1)
 
 
 def networks(line: Any) -> list[Any]:
