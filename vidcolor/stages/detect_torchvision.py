@@ -76,6 +76,11 @@ def load_torchvision(
         ConfigError: If torchvision is missing or does not fit torch.
         WeightsError: If the weights are missing and cannot be fetched, or do not fit.
     """
+    # before torchvision, whose import takes a second and would be in vain without them
+    try:
+        path = find(name)
+    except WeightsError:
+        path = fetch(name, progress=progress)[0]
     try:
         from torchvision.models import detection
     except (ImportError, RuntimeError, OSError) as error:  # built for another torch: any of them
@@ -83,10 +88,6 @@ def load_torchvision(
             f"torchvision cannot be imported ({str(error).splitlines()[0]}); install the "
             "torchvision that belongs to torch, or choose --detector motion"
         ) from None
-    try:
-        path = find(name)
-    except WeightsError:
-        path = fetch(name, progress=progress)[0]
     network = getattr(detection, name)(
         weights=None,
         weights_backbone=None,
