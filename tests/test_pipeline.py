@@ -175,3 +175,26 @@ def test_opencv_has_one_thread_while_a_line_runs_and_its_own_afterwards() -> Non
         assert set(seen) == {3}
     finally:
         cv2.setNumThreads(before)
+
+
+def test_who_stops_early_does_not_wait_for_frames_that_never_come() -> None:
+    """A film from a pipe whose producer has gone quiet."""
+    before = set(threading.enumerate())
+
+    class Quiet:
+        def __init__(self) -> None:
+            self.canceled = threading.Event()
+
+        def __iter__(self):
+            yield from batches(1)
+            self.canceled.wait(120)
+
+        def cancel(self) -> None:
+            self.canceled.set()
+
+    frames = Quiet()
+    run = laid()(frames)
+    next(run)
+    run.close()
+    assert frames.canceled.is_set()
+    assert not threads_since(before)

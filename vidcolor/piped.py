@@ -126,7 +126,11 @@ def _to_file(
     with VideoWriter(
         output, _others(reader), reader.info, planes, config.output, _span(config)
     ) as writer:
-        frames = UntilDamage(prefetch(reader, _AHEAD), config.output.keep_partial)
+        frames = UntilDamage(
+            prefetch(reader, _AHEAD),
+            config.output.keep_partial,
+            cancel=getattr(reader, "cancel", None),
+        )
         _color(line, frames, writer, progress)
         frames.check()
     return writer.frames
@@ -143,7 +147,9 @@ def _to_pipe(
     planes, own = ColoredPlanes(config.compose), config.output
     from_y4m = isinstance(reader, PipeReader) and reader.is_y4m
     kind = choose_format(own.format, output, own.codec, from_y4m)
-    frames = UntilDamage(prefetch(reader, _AHEAD), keep=True)
+    frames = UntilDamage(
+        prefetch(reader, _AHEAD), keep=True, cancel=getattr(reader, "cancel", None)
+    )
     with PipeWriter(pipe, kind, _others(reader), reader.info, planes, own, _span(config)) as writer:
         _color(line, frames, writer, progress)
         if frames.error is not None:

@@ -67,15 +67,17 @@ class Pipeline:
         Three threads share the work: up to tracks, the network, and what comes after it.
 
         Args:
-            frames: Batches of consecutive frames, as a reader yields them.
+            frames: Batches of consecutive frames, as a reader yields them. Where one may be waited
+                for without end, their method `cancel` must end that.
 
         Yields:
             All frames in order with their color, in batches that never span a cut.
         """
+        cancel = getattr(frames, "cancel", None)
         with (
             self._cores(),
-            closing(prefetch(self.follow(self.shots(frames)), _AHEAD)) as tracked,
-            closing(prefetch(self.predict(tracked), _AHEAD)) as predicted,
+            closing(prefetch(self.follow(self.shots(frames)), _AHEAD, cancel)) as tracked,
+            closing(prefetch(self.predict(tracked), _AHEAD, cancel)) as predicted,
         ):
             yield from self.finish(predicted)
 

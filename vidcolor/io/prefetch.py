@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -19,7 +19,9 @@ class _End(Generic[T]):
     error: BaseException | None
 
 
-def prefetch(items: Iterable[T], depth: int) -> Generator[T]:
+def prefetch(
+    items: Iterable[T], depth: int, cancel: Callable[[], None] | None = None
+) -> Generator[T]:
     """Iterate `items` in a thread of its own, up to `depth` of them ahead.
 
     The thread starts with the first request. It ends when the items do, when they raise, or when
@@ -27,9 +29,10 @@ def prefetch(items: Iterable[T], depth: int) -> Generator[T]:
     in the thread that ran it.
 
     Args:
-        items: What to fetch; touched by the thread only, but for `cancel`: where they may wait
-            without end, that is called when the consumer stops early.
+        items: What to fetch; touched by the thread only, but for `cancel`.
         depth: Items that may wait, at least 1 (one more is in the making).
+        cancel: Called when the consumer stops early, for items that may be waited for without
+            end; their own method of that name if it is not given.
 
     Yields:
         The items, in order.
@@ -40,10 +43,10 @@ def prefetch(items: Iterable[T], depth: int) -> Generator[T]:
     """
     if depth < 1:
         raise ValueError(f"depth must be at least 1, not {depth}")
-    return _prefetch(items, depth)
+    return _prefetch(items, depth, cancel or getattr(items, "cancel", None))
 
 
-def _prefetch(items: Iterable[T], depth: int) -> Generator[T]:
+def _prefetch(items: Iterable[T], depth: int, cancel: Callable[[], None] | None) -> Generator[T]:
     waiting: queue.Queue[T | _End[T]] = queue.Queue(depth)
     stop = threading.Event()
 
@@ -86,7 +89,6 @@ def _prefetch(items: Iterable[T], depth: int) -> Generator[T]:
             yield item
     finally:
         stop.set()
-        cancel = getattr(items, "cancel", None)
         if cancel is not None and not ended:
             cancel()
         thread.join()

@@ -15,11 +15,13 @@ class UntilDamage:
 
     Attributes:
         error: What stopped the film, if anything did.
+        cancel: Ends a wait for frames that may never come.
 
     Args:
         frames: The reader's.
         keep: Let the line finish what was read before `check` raises; else raise at once.
         progress: Told how many frames were read, every batch.
+        cancel: See above; None: frames come, or the film ends.
     """
 
     def __init__(
@@ -27,9 +29,11 @@ class UntilDamage:
         frames: Iterable[FrameBatch],
         keep: bool,
         progress: Callable[[int], None] | None = None,
+        cancel: Callable[[], None] | None = None,
     ) -> None:
         self._frames, self._progress = frames, progress
         self._keep = keep
+        self.cancel = cancel
         self.error: MediaError | None = None
 
     def __iter__(self) -> Iterator[FrameBatch]:

@@ -321,7 +321,8 @@ def test_a_preview_that_began_before_keys_were_known_is_stopped_too(source, tmp_
     begun = _slow(monkeypatch)
     opened = Opened(path, tmp_path / "cache")
     try:
-        job, other = opened.session.preview(0), opened.session.preview(1)
+        other = opened.session.preview(1)
+        job = opened.session.preview(0)  # the newest, which waits for no other
         opened.session.apply([REDDER])
         assert not opened.jobs.wait(job.id, 0.3).over
         gate.set()
