@@ -285,7 +285,7 @@ def _coarse(plane: Array) -> Array:
 
 
 def put_planes(frame: Any, planes: tuple[Array, ...]) -> None:
-    """Fill a new frame.
+    """Fill a frame.
 
     Args:
         frame: An `av.VideoFrame` that nobody else refers to.

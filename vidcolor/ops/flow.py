@@ -23,6 +23,7 @@ __all__ = [
     "equalize",
     "grain",
     "invert_flow",
+    "pixel_grid",
     "warp",
 ]
 
@@ -92,7 +93,8 @@ def dis_flow(a: Bytes, b: Bytes, preset: FlowPreset = "medium") -> Floats:
 
 
 @functools.lru_cache(maxsize=4)
-def _grid(height: int, width: int) -> Floats:
+def pixel_grid(height: int, width: int) -> Floats:
+    """(H, W, 2) float32 column and row of each pixel; not to be written to."""
     grid = np.empty((height, width, 2), np.float32)
     grid[..., 0] = np.arange(width)
     grid[..., 1] = np.arange(height)[:, None]
@@ -112,7 +114,7 @@ def warp(image: Floats, flow: Floats, cubic: bool = False) -> Floats:
     Returns:
         (H, W, C) float32.
     """
-    place = _grid(*flow.shape[:2]) + flow
+    place = pixel_grid(*flow.shape[:2]) + flow
     kind = cv2.INTER_CUBIC if cubic else cv2.INTER_LINEAR
     parts = []
     for first in range(0, image.shape[2], 4):  # remap takes four channels at once

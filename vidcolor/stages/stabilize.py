@@ -17,7 +17,15 @@ import numpy as np
 import torch
 
 from vidcolor.errors import ConfigError
-from vidcolor.ops.flow import FlowPreset, agreement, as_gray, dis_flow, grain, invert_flow
+from vidcolor.ops.flow import (
+    FlowPreset,
+    agreement,
+    as_gray,
+    dis_flow,
+    grain,
+    invert_flow,
+    pixel_grid,
+)
 from vidcolor.records import Chroma, Colored
 from vidcolor.stages.stabilize_mean import (
     Floats,
@@ -25,7 +33,6 @@ from vidcolor.stages.stabilize_mean import (
     Mean,
     carry,
     distance,
-    grid_of,
     join,
     own_weight,
     remap,
@@ -255,7 +262,7 @@ class _Shot:
             motion = dis_flow(before.gray, frame.gray, cast(FlowPreset, config.flow))
         else:
             motion = cast(Floats, cv2.merge((flow[0], flow[1])))
-        grid = grid_of(*frame.gray.shape)
+        grid = pixel_grid(*frame.gray.shape)
         before.onward, frame.back = grid + motion, grid + invert_flow(motion, rounds=2)
         noise = max(before.noise, frame.noise)
         tau = min(config.tau_most, max(config.tau, config.noise_factor * noise))

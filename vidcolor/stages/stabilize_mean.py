@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 from typing import cast
 
@@ -10,7 +9,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Floats", "Frame", "Mean", "carry", "distance", "grid_of", "join", "own_weight", "remap"]
+__all__ = ["Floats", "Frame", "Mean", "carry", "distance", "join", "own_weight", "remap"]
 
 Floats = npt.NDArray[np.float32]
 Bytes = npt.NDArray[np.uint8]
@@ -67,14 +66,6 @@ def distance(first: Floats, second: Floats) -> Floats:
 def own_weight(frame: Frame, weight: Floats | None) -> Floats:
     """(h, w) samples that a frame alone counts as."""
     return np.ones(frame.lightness.shape, np.float32) if weight is None else weight
-
-
-@functools.lru_cache(maxsize=4)
-def grid_of(height: int, width: int) -> Floats:
-    """(h, w, 2) column and row of each pixel."""
-    grid = np.stack(np.meshgrid(np.arange(width), np.arange(height)), axis=2).astype(np.float32)
-    grid.flags.writeable = False
-    return grid
 
 
 def remap(image: Floats, places: Floats, kind: int) -> Floats:
