@@ -7,7 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vidcolor.color.luma import to_lightness
-from vidcolor.ops.resize import from_network, luma_to_network, network_size, shrink, to_network
+from vidcolor.ops.resize import (
+    averaged,
+    from_network,
+    luma_to_network,
+    network_size,
+    shrink,
+    to_network,
+)
 from vidcolor.records import ColorSpec, FrameBatch, VideoInfo
 
 FULL = ColorSpec(full_range=True)
@@ -125,6 +132,36 @@ def test_large_pictures_are_averaged_as_exactly(dtype, bits):
     small = shrink(codes.astype(dtype), (6, 10))
     assert small.dtype == (np.uint8 if bits == 8 else np.uint16)
     assert np.abs(small - means).max() <= 1.5  # rounded at each of three steps
+
+
+def _areas(have: int, want: int) -> np.ndarray:
+    """(want, have) matrix that averages areas."""
+    matrix = np.zeros((want, have))
+    for row in range(want):
+        first, last = row * have / want, (row + 1) * have / want
+        for column in range(have):
+            matrix[row, column] = max(0, min(last, column + 1) - max(first, column))
+    return matrix * (want / have)
+
+
+@pytest.mark.parametrize("size", [(540, 720), (270, 360), (267, 361)])
+def test_areas_with_parts_of_pixels_are_averaged_closely(size):
+    height, width = size
+    y, x = np.mgrid[0:height, 0:width]
+    noise = np.random.default_rng(2).normal(0, 8, size)
+    codes = 128 + 60 * np.sin(x / width * 30) * np.cos(y / height * 20) + noise
+    codes = codes.clip(0, 255).astype(np.uint8)
+    exact = _areas(height, 96) @ codes @ _areas(width, 128).T
+    away = np.abs(averaged(codes, 8, (96, 128)) - exact)
+    assert away.mean() < 0.8  # a tenth of the noise
+    assert away.max() < 4
+
+
+@pytest.mark.parametrize(("dtype", "bits"), [(np.uint8, 8), (np.int16, 12)])
+def test_squares_of_two_are_averaged_exactly(dtype, bits):
+    codes = np.random.default_rng(3).integers(0, 1 << bits, (40, 64))
+    means = codes.reshape(10, 4, 16, 4).mean((1, 3))
+    np.testing.assert_allclose(averaged(codes.astype(dtype), bits, (10, 16)), means, atol=5e-3)
 
 
 def test_pictures_of_odd_sides_are_shrunk_too():

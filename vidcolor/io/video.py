@@ -14,6 +14,7 @@ from typing import Any, Self
 
 import av.error
 import numpy as np
+import numpy.typing as npt
 import torch
 
 from vidcolor.errors import ConfigError, MediaError
@@ -35,6 +36,8 @@ from vidcolor.io.source_format import SourceFormat, describe_source
 from vidcolor.records import FrameBatch, VideoInfo
 
 __all__ = ["InputConfig", "VideoReader"]
+
+Array = npt.NDArray[Any]
 
 _log = logging.getLogger(__name__)
 
@@ -198,7 +201,9 @@ class VideoReader:
 
     def _batch(self, info: VideoInfo, number: int) -> tuple[FrameBatch | None, MediaError | None]:
         """Up to `batch_size` frames, and what went wrong after them."""
-        codes: list[Codes] = []
+        luma: Array | None = None
+        chroma: list[Array | None] = []
+        rgb: list[Array | None] = []
         times: list[int] = []
         failure: MediaError | None = None
         assert self._layout is not None
@@ -216,20 +221,26 @@ class VideoReader:
                     self.part.check(self.path, number + len(times), pts)
                 self._must_match(frame, pts)
                 self._look_for_color(frame)
-                codes.append(self._codes(frame, self._layout))
+                codes = self._codes(frame, self._layout)
+                if luma is None:
+                    luma = np.empty((self.config.batch_size, 1, *info.size), codes.luma.dtype)
+                # at once: it still lies in the cache, and the decoder gets its frame back
+                luma[len(times), 0] = codes.luma
+                chroma.append(codes.chroma)
+                rgb.append(codes.rgb)
                 times.append(pts)
         except MediaError as error:
             failure = error
-        if not times:
+        if luma is None:
             return None, failure
         batch = FrameBatch(
-            torch.from_numpy(np.stack([frame.luma for frame in codes])[:, None]),
+            torch.from_numpy(luma[: len(times)]),
             tuple(times),
             info,
             index=number,
             start=number,
-            chroma=_joined([frame.chroma for frame in codes]),
-            rgb=_joined([frame.rgb for frame in codes]),
+            chroma=_joined(chroma),
+            rgb=_joined(rgb),
         )
         return batch, failure
 
@@ -396,6 +407,6 @@ class VideoReader:
             _log.warning("%s %s", self.path, message)
 
 
-def _joined(planes: Sequence[np.ndarray[Any, Any] | None]) -> torch.Tensor | None:
+def _joined(planes: Sequence[Array | None]) -> torch.Tensor | None:
     there = [plane for plane in planes if plane is not None]
     return torch.from_numpy(np.stack(there)) if there else None
