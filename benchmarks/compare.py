@@ -30,7 +30,7 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from rounds import LEVEL, BadResult, Case, Interval, Result, ratio_interval
+from measure.rounds import LEVEL, BadResult, Case, Interval, Result, ratio_interval
 
 MACHINE = ("processor", "cores", "device", "device_name")
 SETTINGS = ("options", "precision")

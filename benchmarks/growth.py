@@ -32,10 +32,10 @@ import numpy as np
 import numpy.typing as npt
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from clocks import run_apart
-from films import ROOT, describe, make_clip, write_boxes
-from rounds import FOLDER, Case, Value, write_result
-from settings import machine, split_flags
+from measure.clocks import run_apart
+from measure.films import ROOT, describe, make_clip, write_boxes
+from measure.rounds import FOLDER, Case, Value, write_result
+from measure.settings import machine, split_flags
 
 LINE = Path(__file__).with_name("line.py")
 LENGTH_HEIGHT = 480

@@ -26,11 +26,11 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from clocks import run_apart
-from films import EXAMPLE, describe, make_clip
 from machine import STARTER, colorizer_flags, colorizer_names
-from rounds import FOLDER, Case, Value, write_result
-from settings import duration, machine, read_flags, split_flags
+from measure.clocks import run_apart
+from measure.films import EXAMPLE, describe, make_clip
+from measure.rounds import FOLDER, Case, Value, write_result
+from measure.settings import duration, machine, read_flags, split_flags
 
 LINE = Path(__file__).with_name("line.py")
 UNKNOWN = ["--cut.held", "false"]

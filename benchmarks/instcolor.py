@@ -49,13 +49,13 @@ import torch
 from torch import Tensor
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from bare import changed_lines, networks
-from clocks import device_wait, peak_memory_mb
-from films import describe, make_clip, write_boxes
-from published import Published
-from readout import Readout, as_the_starter, first_frames
-from rounds import FOLDER, Case, Value, write_result
-from settings import duration, machine, read_flags
+from measure.bare import changed_lines, networks
+from measure.clocks import device_wait, peak_memory_mb
+from measure.films import describe, make_clip, write_boxes
+from measure.published import Published
+from measure.readout import Readout, as_the_starter, first_frames
+from measure.rounds import FOLDER, Case, Value, write_result
+from measure.settings import duration, machine, read_flags
 
 from vidcolor.models.instcolor import PUBLISHED, InstColor
 from vidcolor.models.recipe import fill

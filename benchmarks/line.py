@@ -43,7 +43,8 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from clocks import (
+from machine import STARTER, colorizer_flags, colorizer_names, network_gflop
+from measure.clocks import (
     StageClock,
     device_memory_mb,
     device_wait,
@@ -51,9 +52,9 @@ from clocks import (
     reset_device_memory,
     run_apart,
 )
-from encoding import Encoder, EncoderSettings
-from films import EXAMPLE, ROOT, describe, make_clip
-from line_parts import (
+from measure.encoding import Encoder, EncoderSettings
+from measure.films import EXAMPLE, ROOT, describe, make_clip
+from measure.line_parts import (
     AFTER,
     ENDS,
     KINDS,
@@ -65,9 +66,15 @@ from line_parts import (
     measure,
     measure_transcode,
 )
-from machine import STARTER, colorizer_flags, colorizer_names, network_gflop
-from rounds import BadResult, Case, Result, Value, write_result
-from settings import WARM_UP_FRAMES, duration, machine, processor, read_flags, warm_up_frames
+from measure.rounds import BadResult, Case, Result, Value, write_result
+from measure.settings import (
+    WARM_UP_FRAMES,
+    duration,
+    machine,
+    processor,
+    read_flags,
+    warm_up_frames,
+)
 
 __all__ = [
     "AFTER",

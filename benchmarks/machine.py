@@ -22,8 +22,8 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from rounds import FOLDER, Case, Value, write_result
-from settings import machine
+from measure.rounds import FOLDER, Case, Value, write_result
+from measure.settings import machine
 
 SIZES = (512, 1024, 2048)
 COPY_BYTES = 256 << 20
@@ -113,7 +113,7 @@ def network_gflop(flags: list[str], size: tuple[int, int] = FRAME) -> dict[str, 
 
 def settings_of(flags: list[str]) -> Any:
     """The config of flags."""
-    from settings import read_flags
+    from measure.settings import read_flags
 
     return read_flags(flags, None)
 

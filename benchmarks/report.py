@@ -26,8 +26,8 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from films import ROOT
-from rounds import FOLDER, BadResult, Result, ratio_interval
+from measure.films import ROOT
+from measure.rounds import FOLDER, BadResult, Result, ratio_interval
 
 PAGE = ROOT / "docs" / "performance.md"
 MARK = re.compile(r"(<!-- table: ([^\n]*?) -->\n)(.*?)(<!-- end -->)", re.DOTALL)

@@ -35,10 +35,10 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from clocks import run_apart
-from films import describe, make_clip
-from rounds import FOLDER, Case, Value, write_result
-from settings import machine, split_flags
+from measure.clocks import run_apart
+from measure.films import describe, make_clip
+from measure.rounds import FOLDER, Case, Value, write_result
+from measure.settings import machine, split_flags
 
 HEIGHTS = (480, 1080)
 CLIP_FRAMES = 120
@@ -77,7 +77,7 @@ def first_frame(began: float, clip: Path, out: Path, flags: list[str]) -> dict[s
 
 
 def _config(flags: list[str]) -> Any:
-    from settings import read_flags
+    from measure.settings import read_flags
 
     return read_flags(flags, None)
 

@@ -12,12 +12,12 @@ ABOUT = {**MACHINE, "options": [], "precision": "float32", "commit": "abc"}
 @pytest.fixture(scope="module")
 def bench(tool):
     yield tool("benchmarks/compare.py")
-    sys.modules.pop("rounds", None)
+    sys.modules.pop("measure.rounds", None)
 
 
 @pytest.fixture(scope="module")
 def rounds(bench):
-    return sys.modules["rounds"]
+    return sys.modules["measure.rounds"]
 
 
 def write(path, kind="line", about=None, **cases):

@@ -16,22 +16,22 @@ from vidcolor.records import VideoInfo
 
 @pytest.fixture(scope="module")
 def films(tool):
-    return tool("benchmarks/films.py")
+    return tool("benchmarks/measure/films.py")
 
 
 @pytest.fixture(scope="module")
 def encoding(tool):
-    return tool("benchmarks/encoding.py")
+    return tool("benchmarks/measure/encoding.py")
 
 
 @pytest.fixture(scope="module")
 def bare(tool):
-    return tool("benchmarks/bare.py")
+    return tool("benchmarks/measure/bare.py")
 
 
 @pytest.fixture(scope="module")
 def clocks(tool):
-    return tool("benchmarks/clocks.py")
+    return tool("benchmarks/measure/clocks.py")
 
 
 def planes_of(path):

@@ -16,7 +16,7 @@ WIDTH = 2
 def bench(tool):
     yield tool("benchmarks/instcolor.py")
     for name in ("rounds", "published", "readout", "bare"):
-        sys.modules.pop(name, None)
+        sys.modules.pop(f"measure.{name}", None)
 
 
 def net():
@@ -60,7 +60,7 @@ def test_the_plain_procedure_is_what_our_network_computes(bench):
 
 @torch.no_grad()
 def test_fusion_by_hand(bench):
-    published = sys.modules["published"]
+    published = sys.modules["measure.published"]
     generator = create_model("instcolor", width=1).fusion.weight_layer
     for stack in (generator.simple_instance_conv, generator.simple_bg_conv):
         for part in stack:
@@ -77,7 +77,7 @@ def test_fusion_by_hand(bench):
 
 
 def test_the_readout_says_what_was_wanted(bench):
-    readout = sys.modules["readout"]
+    readout = sys.modules["measure.readout"]
     model = create_model("instcolor", width=WIDTH)
     fill(model)
     lightness, rois = pictures(1, BOXES[:2])
@@ -100,7 +100,7 @@ def test_the_readout_says_what_was_wanted(bench):
 
 
 def test_ratios_are_taken_within_a_round(bench):
-    rounds = sys.modules["rounds"]
+    rounds = sys.modules["measure.rounds"]
     values = {
         "stage published": rounds.Value("ms/frame", (8.0, 24.0, 9.0)),
         "stage auto": rounds.Value("ms/frame", (2.0, 4.0, 3.0), "stage published"),

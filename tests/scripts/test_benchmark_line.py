@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def bench(tool):
     yield tool("benchmarks/line.py")
     for name in ("rounds", "line_parts"):
-        sys.modules.pop(name, None)
+        sys.modules.pop(f"measure.{name}", None)
 
 
 class Watch:
@@ -199,7 +199,7 @@ def test_what_a_network_is_asked_is_counted(bench):
 
     from vidcolor.records import Rois
 
-    parts = sys.modules["line_parts"]
+    parts = sys.modules["measure.line_parts"]
 
     class Net(torch.nn.Module):
         def forward(self, lightness, rois=None):
@@ -222,7 +222,7 @@ def test_what_a_network_is_asked_is_counted(bench):
 
 
 def test_finished_clips_are_taken_only_from_the_same_run(bench, tmp_path, capsys):
-    rounds = sys.modules["rounds"]
+    rounds = sys.modules["measure.rounds"]
     about = {"commit": "a", "rounds": 3, "when": "then"}
     case = rounds.Case({"frames": 1}, {"line": rounds.Value("ms/frame", (1.0,))})
     out = tmp_path / "r.json"

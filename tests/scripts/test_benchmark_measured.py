@@ -17,8 +17,8 @@ ROOT = Path(__file__).resolve().parents[2]
 def rounds(tool):
     for name in ("start", "held", "growth", "machine"):
         tool(f"benchmarks/{name}.py")
-    yield sys.modules["rounds"]
-    sys.modules.pop("rounds", None)
+    yield sys.modules["measure.rounds"]
+    sys.modules.pop("measure.rounds", None)
 
 
 @pytest.fixture(scope="module")
@@ -203,7 +203,7 @@ def test_knowing_is_compared_within_a_round(held, rounds, monkeypatch):
 
 
 def test_the_option_that_forgets_held_frames_is_one(held):
-    from settings import read_flags
+    from measure.settings import read_flags
 
     assert read_flags(held.UNKNOWN, None).cut.held is False
     assert read_flags([], None).cut.held is True

@@ -24,7 +24,7 @@ after
 @pytest.fixture(scope="module")
 def bench(tool):
     yield tool("benchmarks/report.py")
-    sys.modules.pop("rounds", None)
+    sys.modules.pop("measure.rounds", None)
 
 
 def stages(**ms):

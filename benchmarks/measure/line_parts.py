@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from clocks import (
+from measure.clocks import (
     StageClock,
     Traffic,
     device_memory_mb,
@@ -18,8 +18,8 @@ from clocks import (
     peak_memory_mb,
     reset_device_memory,
 )
-from encoding import Encoder, EncoderSettings
-from settings import duration, read_flags, warm_up_frames
+from measure.encoding import Encoder, EncoderSettings
+from measure.settings import duration, read_flags, warm_up_frames
 
 KINDS = ("line", "bare", "transcode", "stages")
 BEFORE = ("decode", "cut", "restore", "detect", "track")
@@ -50,7 +50,7 @@ def measure_line(clip: Path, folder: Path, config: Any, warm_up: Any) -> dict[st
 
 def measure_bare(clip: Path, folder: Path, config: Any, warm_up: Any) -> dict[str, float]:
     """The whole line without its network."""
-    from bare import changed_lines, without_network
+    from measure.bare import changed_lines, without_network
 
     with changed_lines(without_network({})):
         return measure_line(clip, folder, config, warm_up)
@@ -129,7 +129,7 @@ class Asked:
 
     def watching(self, line: Any) -> Any:
         """A context in which it counts."""
-        from bare import networks
+        from measure.bare import networks
 
         hooks = contextlib.ExitStack()
         for stage in networks(line):

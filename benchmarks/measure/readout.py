@@ -9,8 +9,8 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from bare import networks
-from settings import read_flags
+from measure.bare import networks
+from measure.settings import read_flags
 from torch import Tensor, nn
 
 from vidcolor.models.instcolor import InstColor

@@ -38,7 +38,7 @@ from pathlib import Path
 from typing import Any
 
 LEVEL = 0.9
-FOLDER = Path(__file__).resolve().parent / "results"
+FOLDER = Path(__file__).resolve().parents[1] / "results"
 
 
 class BadResult(Exception):
