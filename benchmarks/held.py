@@ -7,9 +7,10 @@
 
 The clip (the example, unless another is given) is drawn on twos and threes: every picture stands
 for two or three frames, and is encoded so, with the small differences that an encoder makes. Each
-file is colored as `vidcolor colorize` does it, once with held frames known (`known`) and once with
-`--cut.held false` (`unknown`), in turn, each in a process of its own; ratios are taken round by
-round. Colorizers other than the starter have weights by formula and few frames.
+file is colored as `vidcolor colorize` does it, once with held frames known (`known`), once with
+`--cut.held false` (`unknown`), and beside them the clip drawn on ones, as many frames of it
+(`ones`): in turn, each in a process of its own; ratios are taken round by round. Colorizers other
+than the starter have weights by formula and few frames.
 
 Beside the times, of one pass in this process: how many of the frames that repeat were marked, how
 many were marked that do not, and whether the color of every marked frame is that of the frame
@@ -74,12 +75,13 @@ def check_held(clip: Path, hold: int, frames: int, flags: list[str]) -> dict[str
     }
 
 
-def measure(clip: Path, frames: int, rounds: int, flags: list[str]) -> dict[str, Value]:
-    """Rounds of a film with held frames known and unknown."""
-    found: dict[str, list[dict[str, Any]]] = {"known": [], FLOOR: []}
+def measure(clip: Path, ones: Path, frames: int, rounds: int, flags: list[str]) -> dict[str, Value]:
+    """Rounds of a film with held frames known and unknown, and of the film on ones."""
+    found: dict[str, list[dict[str, Any]]] = {"known": [], FLOOR: [], "ones": []}
     for number in range(rounds):
         for name, all_ in found.items():
-            words = ["--measure", "line", "--clip", str(clip), "--frames", str(frames), "--"]
+            film = ones if name == "ones" else clip
+            words = ["--measure", "line", "--clip", str(film), "--frames", str(frames), "--"]
             all_.append(run_apart(LINE, [*words, *flags, *(UNKNOWN if name == FLOOR else [])]))
             took = 1e3 * all_[-1]["seconds"] / all_[-1]["frames"]
             print(f"{clip.stem} {name} {number}: {took:.1f} ms a frame", file=sys.stderr)
@@ -93,17 +95,19 @@ def measure(clip: Path, frames: int, rounds: int, flags: list[str]) -> dict[str,
     }
 
 
-def times(values: dict[str, Value]) -> float:
+def times(values: dict[str, Value], other: str = FLOOR) -> float:
     """How many times as fast it is to know: median of the ratios within a round."""
-    pairs = zip(values[FLOOR].rounds, values["known"].rounds, strict=True)
+    pairs = zip(values[other].rounds, values["known"].rounds, strict=True)
     return round(statistics.median(a / b for a, b in pairs), 3)
 
 
 def table(rows: dict[str, dict[str, Any]]) -> str:
     """The numbers as people read them."""
-    lines = [f"{'':34}{'known':>9}{'unknown':>9}{'times':>7}  marked, wrongly, identical"]
+    head = "".join(f"{word:>9}" for word in ("known", "unknown", "times", "ones", "times"))
+    lines = [f"{'':34}{head}  marked, wrongly, identical"]
     lines += [
-        f"{name:34}{row['known_ms']:9.1f}{row['unknown_ms']:9.1f}{row['times']:7.2f}"
+        f"{name:34}{row['known_ms']:9.1f}{row['unknown_ms']:9.1f}{row['times']:9.2f}"
+        f"{row['ones_ms']:9.1f}{row['times_ones']:9.2f}"
         f"  {row['marked_rightly']} of {row['repeats']}, {row['marked_wrongly']}, "
         f"{row['identical']} of {row['marked']}"
         for name, row in rows.items()
@@ -131,13 +135,14 @@ def main(words: list[str] | None = None) -> int:
     rows: dict[str, dict[str, Any]] = {}
     for hold in given.holds:
         with tempfile.TemporaryDirectory() as folder:
-            clip = Path(folder) / f"held-{hold}.mp4"
+            clip, ones = (Path(folder) / f"held-{number}.mp4" for number in (hold, 1))
             make_clip(given.height, clip, given.frames, hold, given.clip)
+            make_clip(given.height, ones, given.frames, 1, given.clip)
             for colorizer in colorizers:
                 frames = given.frames if colorizer == STARTER else given.few_frames
                 for cadence in given.cadences:
                     own = [*flags, *colorizer_flags(colorizer), "--cadence", cadence]
-                    values = measure(clip, frames, given.rounds, own)
+                    values = measure(clip, ones, frames, given.rounds, own)
                     name = f"on {hold}s, {colorizer}, {cadence}"
                     case = {**describe(clip), "frames": frames, "hold": hold}
                     cases[name] = Case(case, values)
@@ -145,6 +150,8 @@ def main(words: list[str] | None = None) -> int:
                         "times": times(values),
                         "known_ms": round(values["known"].median, 3),
                         "unknown_ms": round(values[FLOOR].median, 3),
+                        "times_ones": times(values, "ones"),
+                        "ones_ms": round(values["ones"].median, 3),
                         **check_held(clip, hold, frames, own),
                     }
                     print(table({name: rows[name]}), flush=True)

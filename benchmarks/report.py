@@ -262,12 +262,13 @@ def table_held(results: Results) -> str:
     """Animation with held frames known and unknown."""
     rows = [
         [name, number(one["known_ms"], 1), number(one["unknown_ms"], 1), number(one["times"]),
+         number(one["ones_ms"], 1), number(one["times_ones"]),
          f"{one['marked_rightly']} of {one['repeats']}", str(one["marked_wrongly"]),
          f"{one['identical']} of {one['marked']}"]
         for name, one in results["held"].data["held"].items()
     ]  # fmt: skip
     head = ["film, colorizer, cadence", "known, ms a frame", "unknown", "times as fast",
-            "repeats found", "wrongly", "color identical"]  # fmt: skip
+            "on ones", "times as fast", "repeats found", "wrongly", "color identical"]  # fmt: skip
     return rows_of(head, rows)
 
 

@@ -180,22 +180,28 @@ def test_held_frames_are_checked_against_the_truth(held, monkeypatch):
 
 
 def test_knowing_is_compared_within_a_round(held, rounds, monkeypatch):
-    took = {"known": iter([1.0, 2.0, 1.0]), "unknown": iter([2.0, 8.0, 1.9])}
+    took = {
+        "known": iter([1.0, 2.0, 1.0]), "unknown": iter([2.0, 8.0, 1.9]),
+        "ones": iter([3.0, 6.0, 9.0]),
+    }  # fmt: skip
     asked = []
 
     def run(script, words):
         asked.append(words)
         kind = "unknown" if words[-2:] == ["--cut.held", "false"] else "known"
+        kind = "ones" if "ones.mp4" in words else kind
         return {"seconds": next(took[kind]), "frames": 10}
 
     monkeypatch.setattr(held, "run_apart", run)
-    values = held.measure(Path("clip.mp4"), 10, 3, ["--crf", "20"])
+    values = held.measure(Path("clip.mp4"), Path("ones.mp4"), 10, 3, ["--crf", "20"])
     assert values["known"].rounds == (100, 200, 100)
     assert values["known"].floor == "unknown"
     assert held.times(values) == 2
+    assert held.times(values, "ones") == 3
     assert asked[0][-2:] == ["--crf", "20"]
-    assert len(asked) == 6
+    assert len(asked) == 9
     row = {
+        "ones_ms": 300.0, "times_ones": 3.0,
         "known_ms": 100.0, "unknown_ms": 200.0, "times": 2.0, "repeats": 3, "marked": 3,
         "marked_rightly": 2, "marked_wrongly": 1, "identical": 2,
     }  # fmt: skip

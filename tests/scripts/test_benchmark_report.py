@@ -154,7 +154,7 @@ def test_every_other_table(bench, tmp_path):
     )  # fmt: skip
     held = {
         "known_ms": 10.0, "unknown_ms": 20.0, "times": 2.0, "repeats": 8, "marked": 7,
-        "marked_rightly": 7, "marked_wrongly": 0, "identical": 7,
+        "marked_rightly": 7, "marked_wrongly": 0, "identical": 7, "ones_ms": 30.0, "times_ones": 3.0,
     }  # fmt: skip
     write(tmp_path / "h.json", "held", {}, held={"on 2s": held})
     frame = {"film": value("s", 3.0), "frame": value("ms/frame", 50.0), "memory": value("MB", 7.0)}
@@ -178,7 +178,7 @@ def test_every_other_table(bench, tmp_path):
         "| stage auto | 100.0 | 10.000 | 8.00 (7.50 to 8.50) |",
         "| auto to every | 0.500 | 0.700 | 16 | 15.0 |",
         "| commands: help | 0.20 | 0.10 to 0.30 |",
-        "| on 2s | 10.0 | 20.0 | 2.00 | 7 of 8 | 0 | 7 of 7 |",
+        "| on 2s | 10.0 | 20.0 | 2.00 | 30.0 | 3.00 | 7 of 8 | 0 | 7 of 7 |",
         "| length 60 | 3.00 | 50.00 | 7 |",
         "| length | 0.5 + 0.05 x | 1.2 | 1.01 |",
         "| eccv16 | 30.0 | 1.0 | 50 | 6.0 | 3.0 | 25.0 | 0.1 | 0.1 |",
