@@ -154,7 +154,8 @@ def test_every_other_table(bench, tmp_path):
     )  # fmt: skip
     held = {
         "known_ms": 10.0, "unknown_ms": 20.0, "times": 2.0, "repeats": 8, "marked": 7,
-        "marked_rightly": 7, "marked_wrongly": 0, "identical": 7, "ones_ms": 30.0, "times_ones": 3.0,
+        "marked_rightly": 7, "marked_wrongly": 0, "identical": 7,
+        "ones_ms": 30.0, "times_ones": 3.0,
     }  # fmt: skip
     write(tmp_path / "h.json", "held", {}, held={"on 2s": held})
     frame = {"film": value("s", 3.0), "frame": value("ms/frame", 50.0), "memory": value("MB", 7.0)}
@@ -187,6 +188,26 @@ def test_every_other_table(bench, tmp_path):
         assert row in text, row
 
 
+def test_aims_stand_beside_what_was_reached(bench, tmp_path):
+    clips = {"example-1080p": {"times_transcode": 1.5, "bare_times_transcode": 1.31}}
+    write(tmp_path / "l.json", "line", {}, clips=clips)
+    fits = {"length": {"start": 0.5, "slope": 0.05, "off": 0.012, "memory_grows": 1.01}}
+    write(tmp_path / "g.json", "growth", {}, fits=fits)
+    times = {"line every": {"times": 4.0}, "line auto": {"times": 9.99}}
+    write(tmp_path / "i.json", "instcolor", {}, times_published=times, colors={})
+    page = "<!-- table: aims -->\n<!-- end -->\n"
+    text = bench.filled(page, bench.find_results(tmp_path, None))
+    for row in (
+        "| the line, 1080p, times a transcode | at most 2 | 1.50 | yes |",
+        "| everything but the network, 1080p, times a transcode | at most 1.3 | 1.31 | **no** |",
+        "times as fast as published | at least 4 | 4.00 | yes |",
+        "times as fast as published | at least 10 | 9.99 | **no** |",
+        "| its CIEDE2000 to every frame | at most 2 | - | not measured |",
+        "| memory over length: last to first | at most 1.1 | 1.01 | yes |",
+    ):
+        assert row in text, row
+
+
 def test_the_page_in_docs_has_tables_that_there_are(bench):
     text = bench.filled(bench.PAGE.read_text(), bench.Results({}))
-    assert text.count("Not measured yet: `python benchmarks/") == text.count("<!-- table:") - 1
+    assert text.count("Not measured yet: `python benchmarks/") == text.count("<!-- table:") - 2
