@@ -35,7 +35,7 @@ from pathlib import Path
 from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
-from measure.clocks import run_apart
+from measure.clocks import run_apart, usual_environment
 from measure.films import describe, make_clip
 from measure.rounds import FOLDER, Case, Value, write_result
 from measure.settings import machine, split_flags
@@ -60,13 +60,16 @@ def first_frame(began: float, clip: Path, out: Path, flags: list[str]) -> dict[s
 
     Does not return: prints the parts as JSON and ends the process, whatever threads there are.
     """
-    import vidcolor.api
+    from vidcolor.cli.loading import import_line
+
+    import_line()
+    from vidcolor.api import open_job
 
     moments = {"imports": time.time() - began}
     spent = _count_weights()
     _at_first_packet(lambda: _finish(began, moments, spent))
     config = _config(flags)
-    job = vidcolor.api.open_job(clip, out, config)
+    job = open_job(clip, out, config)
     moments["opening"] = time.time() - began
 
     def progress(count: int) -> None:
@@ -143,7 +146,8 @@ def wall(command: list[str], env: dict[str, str] | None = None) -> float:
         SystemExit: If it fails.
     """
     before = time.perf_counter()
-    done = subprocess.run(command, stdout=subprocess.DEVNULL, check=False, env=env)
+    own = usual_environment() if env is None else env
+    done = subprocess.run(command, stdout=subprocess.DEVNULL, check=False, env=own)
     took = time.perf_counter() - before
     if done.returncode:
         raise SystemExit(f"{' '.join(command)} failed")

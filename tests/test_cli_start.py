@@ -54,6 +54,16 @@ START = (
         (["restore", "no.mkv", "out.mkv"], 1, "", "no.mkv: no such file"),
         (["shots", "no.mkv"], 1, "", "no.mkv: no such file"),
         (["plan", "no.mkv", "out.vidcolor"], 1, "", "no.mkv: no such file"),
+        (["preview", "no.mkv"], 1, "", "no.mkv: no such file"),
+        (["preview", "no.mkv", "--at", "3"], 1, "", "no.mkv: no such file"),
+        (["batch", "no", "--out-dir", "out"], 1, "", "no: no such file or folder"),
+        (["evaluate", "no.mkv"], 1, "", "no.mkv: no such file"),
+        (["evaluate"], 2, "", "RESULT is missing"),
+        (["dataset", "build", "no.mkv", "--out", "out"], 1, "", "no.mkv: no such file or folder"),
+        (["dataset", "preview", "no", "--out", "a.png"], 1, "", "no: no such file or folder"),
+        (["train", "--config", "no.toml"], 1, "", "no.toml: cannot read the config"),
+        (["settings", "--config", "no.toml"], 1, "", "no.toml: cannot read the config"),
+        (["colorize", ".", "out", "--config", "no.toml"], 1, "", "no.toml: cannot read the config"),
     ],
 )
 def test_what_can_be_said_at_once_is(tmp_path, words, code, out, err):
@@ -131,3 +141,58 @@ def test_a_film_that_goes_away_while_it_is_colored_is_one_line(tmp_path, monkeyp
     assert err.startswith(f"vidcolor: {film}: {why}")
     left = [] if how == "vanishes" else ["in.mkv"]
     assert [path.name for path in tmp_path.iterdir()] == left
+
+
+COLLECTOR = (
+    "import gc, sys\n"
+    "class Look:\n"
+    "    def find_spec(self, name, *rest):\n"
+    "        if name in ('torch', 'vidcolor.api', 'vidcolor.plain'):\n"
+    "            print('#', name, gc.isenabled())\n"
+    "sys.meta_path.insert(0, Look())\n"
+    "from vidcolor.cli import main\n"
+    "code = main(['shots', sys.argv[1], '--quiet'])\n"
+    "print('# after', gc.isenabled(), gc.get_freeze_count() > 100_000)\n"
+    "sys.exit(code)"
+)
+
+
+def test_the_collector_rests_while_what_stays_is_imported(tmp_path):
+    film = make_video(tmp_path / "in.mkv", frames=2, size=(48, 64)).path
+    done = _python(COLLECTOR, film)
+    assert done.returncode == 0, done.stderr
+    said = [line for line in done.stdout.splitlines() if line.startswith("#")]
+    assert sorted(said) == [
+        "# after True True", "# torch False", "# vidcolor.api False", "# vidcolor.plain False",
+    ]  # fmt: skip
+
+
+IMPORTED = (
+    "import sys\n"
+    "import torch\n"  # whatever it brings along is not ours to choose
+    "before = set(sys.modules)\n"
+    "import vidcolor.api\n"
+    "from pathlib import Path\n"
+    "if sys.argv[1:]:\n"
+    "    vidcolor.api.open_job(Path(sys.argv[1]), Path(sys.argv[2]), vidcolor.api.make_config())\n"
+    "print(*set(sys.modules) - before, sep='\\n')"
+)
+LATE = (
+    "torchvision", "onnx", "onnxruntime", "onnxscript", "ray", "starlette", "uvicorn", "tqdm",
+    "scipy.optimize",
+    "scipy.sparse",
+    "scipy.spatial",
+    "vidcolor.guidance.hints.solve",
+    "vidcolor.export", "vidcolor.train", "vidcolor.evaluate", "vidcolor.preview", "vidcolor.batch",
+)  # fmt: skip
+"""What a film that is colored with default settings does not need."""
+
+
+@pytest.mark.parametrize("opened", [False, True])
+def test_what_few_runs_need_is_imported_by_those(tmp_path, opened):
+    words = [make_video(tmp_path / "in.mkv", frames=2, size=(48, 64)).path, tmp_path / "out.mkv"]
+    done = _python(IMPORTED, *(words if opened else ()))
+    assert done.returncode == 0, done.stderr
+    imported = set(done.stdout.split())
+    assert {"vidcolor.plain", "vidcolor.pipeline", "cv2", "av"} <= imported
+    assert [name for name in LATE if name in imported] == []

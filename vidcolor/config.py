@@ -8,7 +8,7 @@ from typing import Literal
 
 from vidcolor.color.compose import ComposeConfig
 from vidcolor.color.grade import GradeConfig
-from vidcolor.guidance.hints.solve import HintsConfig
+from vidcolor.guidance.hints.config import HintsConfig
 from vidcolor.guidance.references.solve import ReferencesConfig
 from vidcolor.io.codecs import OutputConfig
 from vidcolor.io.video import InputConfig

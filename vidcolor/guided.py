@@ -19,7 +19,6 @@ from vidcolor.color.transfer import chroma_statistics
 from vidcolor.config import Config
 from vidcolor.errors import ConfigError
 from vidcolor.guidance.hints.entries import FilmHints, place, read_hints
-from vidcolor.guidance.hints.solve import solve_hints
 from vidcolor.guidance.layers import LayerStore
 from vidcolor.guidance.moment import FrameTimes
 from vidcolor.guidance.references.entries import Reference, list_references, load_references
@@ -204,6 +203,8 @@ def find_guidance(
             guidance = replace(guidance, references=store)
         guidance = replace(guidance, palettes=palettes, silent=said.silent)
         if said.hints:
+            from vidcolor.guidance.hints.solve import solve_hints  # with scipy, which takes a while
+
             assert look is not None
             placed = place(said.hints, look.times, look.info)
             touched = placed.touched(look.first_pts)

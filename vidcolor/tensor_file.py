@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, BinaryIO
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-__all__ = ["Bounded", "load_saved"]
+__all__ = ["Bounded", "Unfilled", "load_saved"]
 
 _BROKEN = (
     RuntimeError, EOFError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError,
@@ -134,3 +134,24 @@ class Bounded(TorchFunctionMode):
             if self._left < 0:
                 raise ValueError("it would be far larger than the file that it is in")
         return result
+
+
+class Unfilled(TorchFunctionMode):
+    """Inside of it, layers come without the random weights that torch gives them.
+
+    For networks whose weights come from a file: to draw those of a large one takes longer than to
+    read it. What a network draws by itself stays; some draw again until the numbers please them.
+    """
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Any,
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        """Leave weights as they are in memory."""
+        named = kwargs or {}
+        if func is nn.init.kaiming_uniform_:
+            return args[0] if args else named["tensor"]
+        return func(*args, **named)

@@ -174,12 +174,22 @@ def run_apart(
 
     OpenMP's threads sleep while they wait, as they do where `vidcolor` itself is started.
 
+    Args:
+        script: A Python file.
+        words: Its arguments.
+        env: Its environment; None: see `usual_environment`.
+
     Raises:
         SystemExit: If it fails; what it says goes to stderr.
     """
     command = [sys.executable, str(script), *words]
-    env = {"OMP_WAIT_POLICY": "PASSIVE", **(os.environ if env is None else env)}
+    env = {"OMP_WAIT_POLICY": "PASSIVE", **(usual_environment() if env is None else env)}
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False, env=env)
     if done.returncode:
         raise SystemExit(f"{Path(script).name} {' '.join(words)} failed")
     return dict(json.loads(done.stdout.splitlines()[-1]))
+
+
+def usual_environment() -> dict[str, str]:
+    """That of this process, and Python may keep what it compiles, as it does on most machines."""
+    return {key: value for key, value in os.environ.items() if key != "PYTHONDONTWRITEBYTECODE"}

@@ -8,8 +8,9 @@ from skimage.color import deltaE_ciede2000, rgb2lab
 
 from vidcolor.color.compose import ComposeConfig, compose_rgb
 from vidcolor.errors import ConfigError, GuidanceError
+from vidcolor.guidance.hints.config import HintsConfig
 from vidcolor.guidance.hints.entries import FilmHints, HintEntry, place
-from vidcolor.guidance.hints.solve import HintsConfig, solve_hints
+from vidcolor.guidance.hints.solve import solve_hints
 from vidcolor.guidance.layers import LayerStore
 from vidcolor.guidance.moment import FrameTimes
 from vidcolor.records import (

@@ -225,6 +225,13 @@ def test_processes_apart_give_their_last_line(clocks, tmp_path):
         clocks.run_apart(script, ["1"])
 
 
+def test_processes_apart_keep_what_python_compiles(clocks, tmp_path, monkeypatch):
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    script = tmp_path / "s.py"
+    script.write_text("import json, sys\nprint(json.dumps({'dont': sys.dont_write_bytecode}))")
+    assert clocks.run_apart(script, []) == {"dont": False}
+
+
 def test_nothing_heavy_is_imported_by_the_floor():
     import subprocess
     from pathlib import Path

@@ -163,9 +163,10 @@ def _counted(lines: Iterator[str], bar: Bar) -> Iterator[str]:
 def _settings(args: argparse.Namespace, extra: Sequence[str]) -> int:
     refuse(extra)
     from vidcolor import schema as c
-    from vidcolor.config import Config
 
     data = c.read_toml(args.config) if args.config else {}
+    from vidcolor.config import Config
+
     settings = c.load(Config, data, str(args.config))
     for leaf in c.leaves(Config):
         value = functools.reduce(getattr, leaf.path, settings)

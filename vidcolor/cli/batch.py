@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from vidcolor.cli.color_flags import add_color_flags, add_output_flags
 from vidcolor.cli.engine_flags import add_engine_flags, chosen_engine
 from vidcolor.cli.line import EVERY_KEY, add_line_flags, line_layers
-from vidcolor.cli.terminal import Bar, Parser, Usage, clock, downloading
+from vidcolor.cli.terminal import Bar, Parser, Usage, clock, downloading, must_be_there
 from vidcolor.errors import VidcolorError
 
 if TYPE_CHECKING:
@@ -86,6 +86,7 @@ def _batch(args: argparse.Namespace, extra: Sequence[str]) -> int:
     for pattern in args.pattern:
         if "/" in pattern:
             raise Usage(f"--pattern {pattern}: is of names; leave the folder out")
+    must_be_there(args.input, "file or folder")
     layers = line_layers(args, extra)
     from vidcolor.batch.season import open_season
 

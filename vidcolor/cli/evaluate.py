@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from vidcolor.cli import evaluate_inpaint, evaluate_sets
-from vidcolor.cli.terminal import Bar, Parser, Usage, pairs, seconds
+from vidcolor.cli.terminal import Bar, Parser, Usage, must_be_there, pairs, seconds
 
 __all__ = ["add_command"]
 
@@ -51,6 +51,9 @@ def add_command(add: Callable[..., Parser]) -> None:
 
 
 def _evaluate(args: argparse.Namespace, extra: Sequence[str]) -> int:
+    if args.result is None and not args.keys:
+        raise Usage("RESULT is missing; see vidcolor evaluate --help")
+    must_be_there((args.result, args.truth, args.source))
     from vidcolor import schema as c
     from vidcolor.api import write_text
     from vidcolor.errors import MediaError
@@ -64,8 +67,6 @@ def _evaluate(args: argparse.Namespace, extra: Sequence[str]) -> int:
         for leaf in known.values():
             sys.stdout.write(f"--{leaf.name} {leaf.default}\n    {leaf.help}\n")
         return 0
-    if args.result is None:
-        raise Usage("RESULT is missing; see vidcolor evaluate --help")
     data: dict[str, object] = {}
     for name, text in pairs(extra, known, hint="; --keys lists them"):
         c.put(data, known[name].path, c.parse(text, known[name]))

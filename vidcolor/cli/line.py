@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vidcolor.cli.keys import key_names, short_names
-from vidcolor.cli.terminal import Parser, pairs, seconds
-from vidcolor.errors import MediaError
+from vidcolor.cli.loading import import_line
+from vidcolor.cli.terminal import Parser, must_be_there, pairs, seconds
 
 if TYPE_CHECKING:
     from vidcolor.config import Config
@@ -38,15 +38,6 @@ def add_line_flags(parser: Parser) -> None:
     parser.add_argument("--quiet", action="store_true", help="print errors only")
 
 
-def _must_be_there(source: Path) -> None:
-    try:
-        there = str(source) == "-" or source.exists()
-    except (OSError, ValueError):  # whoever reads it says what is wrong
-        return
-    if not there:
-        raise MediaError(f"{source}: no such file")
-
-
 def line_layers(args: argparse.Namespace, extra: Sequence[str]) -> list[Mapping[str, Any]]:
     """What the config file, the environment and the flags set, each by itself.
 
@@ -57,8 +48,11 @@ def line_layers(args: argparse.Namespace, extra: Sequence[str]) -> list[Mapping[
     """
     named = _named(extra)
     if isinstance(source := getattr(args, "input", None), Path):
-        _must_be_there(source)  # before anything slow is imported
+        must_be_there([source])
     from vidcolor import schema as c
+
+    data = c.read_toml(args.config) if args.config else {}
+    import_line()
     from vidcolor.config import ALONE, SHORT_NAMES, Config
 
     flags: dict[str, Any] = {}
@@ -75,9 +69,7 @@ def line_layers(args: argparse.Namespace, extra: Sequence[str]) -> list[Mapping[
         c.put(flags, path, value)
     if getattr(args, "no_stabilize", False):
         flags = c.merge(ALONE, flags)
-    data: dict[str, Any] = {}
     if args.config:
-        data = c.read_toml(args.config)
         c.load(Config, data, str(args.config))
     return [data, c.from_environment(Config), flags]
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from vidcolor.cli.color_flags import add_color_flags
 from vidcolor.cli.line import EVERY_KEY, add_line_flags, line_layers
-from vidcolor.cli.terminal import Bar, Parser, Usage, clock, downloading, seconds
+from vidcolor.cli.terminal import Bar, Parser, Usage, clock, downloading, must_be_there, seconds
 
 if TYPE_CHECKING:
     from vidcolor.preview.contender import Contender
@@ -97,6 +97,7 @@ def _preview(args: argparse.Namespace, extra: Sequence[str]) -> int:
         raise Usage(f"name one video, not {len(args.input)}; only --serve takes several or none")
     if args.input[0].is_dir():
         raise Usage(f"{args.input[0]}: is a folder; name one video, or look at all with --serve")
+    must_be_there(args.input)
     if args.at is None:
         if args.duration is not None:
             raise Usage("--duration is of a clip; say by --at where it begins")

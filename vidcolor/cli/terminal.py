@@ -11,9 +11,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any, NoReturn
 
-from vidcolor.errors import printable
+from vidcolor.errors import MediaError, printable
 
 __all__ = [
     "Bar",
@@ -23,6 +24,7 @@ __all__ = [
     "Usage",
     "clock",
     "downloading",
+    "must_be_there",
     "pairs",
     "refuse",
     "seconds",
@@ -243,6 +245,25 @@ def pairs(
                 raise Usage(f"--{name} needs a value")
             text = rest.pop(0)
         yield name, text
+
+
+def must_be_there(paths: Iterable[Path | None], what: str = "file") -> None:
+    """Miss an input before anything slow is imported.
+
+    Args:
+        paths: Inputs; None was not given, and `-` is a pipe.
+        what: They may be.
+
+    Raises:
+        MediaError: If nothing has one of the names.
+    """
+    for path in paths:
+        try:
+            there = path is None or str(path) == "-" or path.expanduser().exists()
+        except (OSError, RuntimeError, ValueError):  # whoever reads it says what is wrong
+            continue
+        if not there:
+            raise MediaError(f"{path}: no such {what}")
 
 
 def refuse(extra: Sequence[str]) -> None:

@@ -12,7 +12,7 @@ from dataclasses import MISSING
 from pathlib import Path
 from typing import Any
 
-from vidcolor.cli.terminal import Bar, Parser, Usage, downloading, pairs
+from vidcolor.cli.terminal import Bar, Parser, Usage, downloading, must_be_there, pairs
 
 __all__ = ["add_commands"]
 
@@ -138,6 +138,7 @@ def _need(args: argparse.Namespace, **names: str) -> None:
 
 
 def _build(args: argparse.Namespace, extra: Sequence[str]) -> int:
+    must_be_there(args.sources, "file or folder")
     from vidcolor.train.dataset.build import BuildConfig, build_dataset
     from vidcolor.train.dataset.report import report_table
 
@@ -168,6 +169,7 @@ def _preview(args: argparse.Namespace, extra: Sequence[str]) -> int:
     if extra:
         raise Usage(f"unknown option {extra[0]}")
     _need(args, sources="SOURCE")
+    must_be_there(args.sources, "file or folder")
     from vidcolor import schema as c
     from vidcolor.train.degrade import DegradeConfig
     from vidcolor.train.preview import write_preview
@@ -186,12 +188,13 @@ def _preview(args: argparse.Namespace, extra: Sequence[str]) -> int:
 
 def _train(args: argparse.Namespace, extra: Sequence[str]) -> int:
     from vidcolor import schema as c
+
+    data = c.read_toml(args.config) if args.config else {}
     from vidcolor.train.kinds import kind_of
     from vidcolor.train.loop.distributed import world_of_environment
     from vidcolor.train.plan import flags, plan
     from vidcolor.train.run import export, train
 
-    data = c.read_toml(args.config) if args.config else {}
     kind = kind_of(data)
     if args.keys:
         return _list_keys(kind.config)

@@ -13,7 +13,6 @@ import math
 import numpy as np
 import numpy.typing as npt
 import torch
-from scipy.spatial import ConvexHull
 from torch import Tensor
 
 from vidcolor.color.lab import rgb_to_lab
@@ -43,6 +42,8 @@ _MARGIN = 20.0  # how far beyond the outermost bins the table goes
 
 @functools.lru_cache(maxsize=1)
 def _gamut() -> tuple[tuple[int, int], ...]:
+    from scipy.spatial import ConvexHull  # slow to import, and most networks have no bins
+
     # whatever the default device: networks are made on the meta device too
     axis = torch.linspace(0, 1, _CUBE_SIDE, dtype=torch.float64, device="cpu")
     cube = torch.cartesian_prod(axis, axis, axis).T[None]

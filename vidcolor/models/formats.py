@@ -31,7 +31,7 @@ from vidcolor.errors import ConfigError, WeightsError
 from vidcolor.given import one_line, shown
 from vidcolor.models import partialconv_files, torch7, torch7_layers
 from vidcolor.models.registry import create_model
-from vidcolor.tensor_file import Bounded, load_saved
+from vidcolor.tensor_file import Bounded, Unfilled, load_saved
 
 __all__ = [
     "Tensors",
@@ -372,7 +372,7 @@ def _create(
     # not on the meta device: its first use imports torch's compiler, which takes seconds
     whole = sum(value.numel() for value in (tensors or {}).values())
     try:
-        with Bounded(2 * whole + _SLACK):  # some are made twice
+        with Bounded(2 * whole + _SLACK), Unfilled():  # some are made twice
             return create_model(model, **settings)
     except (
         ConfigError, TypeError, ValueError, RuntimeError, ArithmeticError, LookupError, MemoryError,

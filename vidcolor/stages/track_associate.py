@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.optimize import linear_sum_assignment
 
 from vidcolor.ops.boxes import grow, iou
 
@@ -220,12 +219,7 @@ class Association:
         labels = np.array([one.label for one in seen])
         same = np.stack([labels == track.voted() for track in tracks])
         gain = overlap + self._config.class_bonus * same
-        cost = np.where(gain >= gate, -gain, _FORBIDDEN)
-        pairs = [
-            (int(i), int(j))
-            for i, j in zip(*linear_sum_assignment(cost), strict=True)
-            if cost[i, j] < _FORBIDDEN
-        ]
+        pairs = _pairs(gain, gain >= gate)
         for i, j in pairs:
             tracks[i].add(seen[j], self._config)
         taken_tracks = {i for i, _ in pairs}
@@ -234,3 +228,18 @@ class Association:
             [track for i, track in enumerate(tracks) if i not in taken_tracks],
             [one for j, one in enumerate(seen) if j not in taken_seen],
         )
+
+
+def _pairs(gain: NDArray[np.float64], allowed: NDArray[np.bool_]) -> list[tuple[int, int]]:
+    """Rows and columns that belong together: as many as can be, of those the most gain.
+
+    Args:
+        gain: (R, C) of each pair.
+        allowed: (R, C) which pairs can be.
+    """
+    if (allowed.sum(axis=0) <= 1).all() and (allowed.sum(axis=1) <= 1).all():
+        return [(int(i), int(j)) for i, j in np.argwhere(allowed)]  # nobody has a rival
+    from scipy.optimize import linear_sum_assignment  # seldom needed, and slow to import
+
+    places = zip(*linear_sum_assignment(np.where(allowed, -gain, _FORBIDDEN)), strict=True)
+    return [(int(i), int(j)) for i, j in places if allowed[i, j]]
