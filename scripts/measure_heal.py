@@ -25,7 +25,8 @@ import numpy.typing as npt
 import torch
 
 from vidcolor.holes.film import FilmDamage, damage_frames
-from vidcolor.io.video import InputConfig, VideoReader
+from vidcolor.io.input_config import InputConfig
+from vidcolor.io.video import VideoReader
 from vidcolor.models.weights import load_inpainter
 from vidcolor.records import FrameBatch
 from vidcolor.repair.heal.fill import Fill, NetFill, TeleaFill

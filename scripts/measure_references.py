@@ -35,7 +35,7 @@ from vidcolor.guidance.layers import LayerStore
 from vidcolor.guidance.references.entries import Reference, ReferenceEntry
 from vidcolor.guidance.references.solve import ReferencesConfig, solve_references
 from vidcolor.io.color_frames import ColorReader, read_picture
-from vidcolor.io.video import InputConfig
+from vidcolor.io.input_config import InputConfig
 from vidcolor.models.weights import load_model
 from vidcolor.ops.flow import dis_flow, warp
 from vidcolor.ops.resize import from_network, luma_to_network, network_size

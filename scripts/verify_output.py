@@ -33,8 +33,9 @@ import numpy as np
 
 from vidcolor.errors import MediaError
 from vidcolor.io.encode import color_tags
+from vidcolor.io.input_config import InputConfig
 from vidcolor.io.source import Span, is_cover, open_source
-from vidcolor.io.video import InputConfig, VideoReader
+from vidcolor.io.video import VideoReader
 
 OK, NOTE, BAD = "ok", "note", "BAD"
 _LOSSLESS = ("ffv1",)

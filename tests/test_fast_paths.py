@@ -26,6 +26,7 @@ REFERENCE = {
 }
 FAST = {
     "precision": ({"precision": "bfloat16"}, 0.1),
+    "float16": ({"precision": "float16"}, 0.1),
     "cadence": ({"cadence": {"cadence": "auto"}}, 0.5),
     "flow": ({"stabilize": {"flow": "balanced"}}, 0.25),
     "all": (

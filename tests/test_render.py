@@ -23,8 +23,9 @@ from vidcolor.errors import ConfigError, GuidanceError, MediaError
 from vidcolor.io.codecs import CODECS
 from vidcolor.io.encode import OutputConfig, VideoWriter
 from vidcolor.io.frame_planes import ColoredPlanes
+from vidcolor.io.input_config import InputConfig
 from vidcolor.io.segments import SegmentStore, parts_folder
-from vidcolor.io.video import InputConfig, VideoReader
+from vidcolor.io.video import VideoReader
 from vidcolor.marks import film_mark, shot_key
 from vidcolor.records import Chroma, Colored
 from vidcolor.render import ListedShots, render_shots

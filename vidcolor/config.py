@@ -11,7 +11,7 @@ from vidcolor.color.grade import GradeConfig
 from vidcolor.guidance.hints.config import HintsConfig
 from vidcolor.guidance.references.solve import ReferencesConfig
 from vidcolor.io.codecs import OutputConfig
-from vidcolor.io.video import InputConfig
+from vidcolor.io.input_config import InputConfig
 from vidcolor.repair.config import RestoreConfig
 from vidcolor.stages.anchor import AnchorConfig
 from vidcolor.stages.cadence import CadenceConfig

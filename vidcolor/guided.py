@@ -25,9 +25,10 @@ from vidcolor.guidance.references.entries import Reference, list_references, loa
 from vidcolor.guidance.references.solve import solve_references
 from vidcolor.guidance.script.entries import ColorScript
 from vidcolor.guidance.tracks.file import TracksFile, load_tracks
+from vidcolor.io.input_config import InputConfig
 from vidcolor.io.prefetch import prefetch
 from vidcolor.io.until_damage import UntilDamage
-from vidcolor.io.video import InputConfig, VideoReader
+from vidcolor.io.video import VideoReader
 from vidcolor.pipeline import Pipeline
 from vidcolor.records import FrameBatch, VideoInfo
 from vidcolor.stages.tone import Palette

@@ -225,7 +225,7 @@ class PlainFilm:
     ) -> None:
         config, length = self.config, 0
         begun: _Place | None = None
-        cut = AlignedShots(line.cut, config.input.batch_size, place.shot)
+        cut = AlignedShots(line.cut, config.input.frames_of(store.info), place.shot)
         with (
             VideoReader(self.source, config.input, part) as reader,
             SegmentWriter(store) as writer,

@@ -12,11 +12,12 @@ from pathlib import Path
 from vidcolor.config import Config
 from vidcolor.errors import ConfigError, GuidanceError, MediaError
 from vidcolor.io.film_part import FilmPart, MisplacedFrame
+from vidcolor.io.input_config import InputConfig
 from vidcolor.io.prefetch import prefetch
 from vidcolor.io.segment_writer import Piece, SegmentWriter, miscounted
 from vidcolor.io.segments import DamagedSegment, SegmentStore, parts_folder
 from vidcolor.io.target import Target
-from vidcolor.io.video import InputConfig, VideoReader
+from vidcolor.io.video import VideoReader
 from vidcolor.pipeline import Pipeline
 from vidcolor.records import Colored, FrameBatch, VideoInfo
 from vidcolor.stages.cut import CutConfig, FindShots

@@ -16,7 +16,7 @@ from vidcolor.evaluate.sets.clips import find_clips
 from vidcolor.evaluate.sets.config import VideosConfig
 from vidcolor.evaluate.sets.markup import to_text
 from vidcolor.evaluate.sets.videos import VideoJob
-from vidcolor.io.video import InputConfig
+from vidcolor.io.input_config import InputConfig
 from vidcolor.schema import load, merge
 
 ALONE = {"detect": {"detector": "none"}}

@@ -28,8 +28,9 @@ from vidcolor import api
 from vidcolor.errors import VidcolorError
 from vidcolor.io.film_frames import FilmFrames
 from vidcolor.io.image import read_image
+from vidcolor.io.input_config import InputConfig
 from vidcolor.io.still import read_still
-from vidcolor.io.video import InputConfig, VideoReader
+from vidcolor.io.video import VideoReader
 from vidcolor.preview.sketch import sketch
 
 _CHEAP: dict[str, Any] = {

@@ -9,7 +9,8 @@ from media import cut_off, fill, make_video
 
 from vidcolor.errors import MediaError
 from vidcolor.io.color_frames import ColorReader, frame_rgb, read_picture, resize
-from vidcolor.io.video import InputConfig, VideoReader
+from vidcolor.io.input_config import InputConfig
+from vidcolor.io.video import VideoReader
 from vidcolor.records import ColorSpec
 
 RED = {  # Y', Cb, Cr of pure red, from the standards' tables

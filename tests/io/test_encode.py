@@ -16,8 +16,9 @@ from vidcolor.errors import ConfigError, MediaError
 from vidcolor.io.codecs import CODECS
 from vidcolor.io.encode import OutputConfig, VideoWriter
 from vidcolor.io.frame_planes import ColoredPlanes
+from vidcolor.io.input_config import InputConfig
 from vidcolor.io.streams import OtherStreams
-from vidcolor.io.video import InputConfig, VideoReader
+from vidcolor.io.video import VideoReader
 
 LOSSLESS = OutputConfig(codec="ffv1")
 PLANES = ColoredPlanes()

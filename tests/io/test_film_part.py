@@ -8,7 +8,8 @@ from media import VFR, make_video
 
 from vidcolor.errors import MediaError
 from vidcolor.io.film_part import FilmPart, MisplacedFrame
-from vidcolor.io.video import InputConfig, VideoReader
+from vidcolor.io.input_config import InputConfig
+from vidcolor.io.video import VideoReader
 
 FILMS = {
     "mp4 with B-frames": ("a.mp4", {"codec": "libx264", "options": {"g": "12", "bf": "3"}}),

@@ -23,13 +23,14 @@ from media import VFR, make_video, paint, picture, read_luma, read_packets
 from vidcolor.errors import ConfigError, MediaError
 from vidcolor.io.encode import OutputConfig, VideoWriter
 from vidcolor.io.frame_planes import ColoredPlanes
+from vidcolor.io.input_config import InputConfig
 from vidcolor.io.pipe import packets as pipe_packets
 from vidcolor.io.pipe.ends import PipeIn, PipeOut, is_pipe, must_be_file
 from vidcolor.io.pipe.reader import PipeReader
 from vidcolor.io.pipe.structure import Structure
 from vidcolor.io.pipe.writer import PipeWriter, choose_format
 from vidcolor.io.prefetch import prefetch
-from vidcolor.io.video import InputConfig, VideoReader
+from vidcolor.io.video import VideoReader
 
 PLANES = ColoredPlanes()
 LOSSLESS = OutputConfig(codec="ffv1")

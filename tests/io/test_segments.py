@@ -12,11 +12,12 @@ from media import main_picture, make_video, paint
 from vidcolor.errors import MediaError
 from vidcolor.io.encode import OutputConfig
 from vidcolor.io.film_part import FilmPart
+from vidcolor.io.input_config import InputConfig
 from vidcolor.io.segment_file import SegmentFile, read_packets, read_segment
 from vidcolor.io.segment_order import DecodeTimes, Passage
 from vidcolor.io.segment_writer import Piece, SegmentWriter
 from vidcolor.io.segments import DamagedSegment, SegmentStore
-from vidcolor.io.video import InputConfig, VideoReader
+from vidcolor.io.video import VideoReader
 
 FFV1 = OutputConfig("ffv1")
 EDGES = (0, 4, 5, 12)

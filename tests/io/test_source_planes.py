@@ -18,9 +18,10 @@ from media import VFR, describe, fill, make_video, picture, planes_for, read_lum
 from vidcolor.errors import MediaError
 from vidcolor.io.encode import OutputConfig, VideoWriter
 from vidcolor.io.film_part import FilmPart
+from vidcolor.io.input_config import InputConfig
 from vidcolor.io.prefetch import prefetch
 from vidcolor.io.source_planes import SourcePlanes
-from vidcolor.io.video import InputConfig, VideoReader
+from vidcolor.io.video import VideoReader
 from vidcolor.records import FrameBatch, VideoInfo
 
 AUTO = OutputConfig()
@@ -516,7 +517,8 @@ import os, sys
 from vidcolor.io.encode import VideoWriter
 from vidcolor.io.mask_writer import HolesWriter
 from vidcolor.io.source_planes import SourcePlanes
-from vidcolor.io.video import InputConfig, VideoReader
+from vidcolor.io.input_config import InputConfig
+from vidcolor.io.video import VideoReader
 source, output, holes = sys.argv[1:]
 with VideoReader(source, InputConfig(batch_size=2), keep_chroma=True) as reader:
     planes = SourcePlanes(reader.source_format)

@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 from media import VFR, Film, cut_off, make_video, overwrite_middle, read_luma
 
 from vidcolor.errors import ConfigError, MediaError
+from vidcolor.io.input_config import InputConfig
 from vidcolor.io.prefetch import prefetch
-from vidcolor.io.video import InputConfig, VideoReader
+from vidcolor.io.video import VideoReader
 
 
 def read(path: Path, **config) -> tuple[np.ndarray, list[int], object]:

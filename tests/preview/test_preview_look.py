@@ -14,7 +14,8 @@ from vidcolor.color.compose import ComposeConfig, compose_rgb
 from vidcolor.config import Config
 from vidcolor.io.film_frames import FilmFrames
 from vidcolor.io.film_part import FilmPart
-from vidcolor.io.video import InputConfig, VideoReader
+from vidcolor.io.input_config import InputConfig
+from vidcolor.io.video import VideoReader
 from vidcolor.preview.look import Look
 from vidcolor.schema import load
 from vidcolor.scripted import ScriptedFilm

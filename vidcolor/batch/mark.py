@@ -19,7 +19,7 @@ __all__ = ["SettingsMark", "find_script"]
 
 _SCRIPT = ".vidcolor"
 _DIGITS = 32
-_NO_SAY = {"input": ("batch_size",), "output": ("overwrite", "keep_partial")}
+_NO_SAY = {"input": ("batch_size", "hwaccel"), "output": ("overwrite", "keep_partial")}
 
 
 def find_script(source: Path) -> Path | None:

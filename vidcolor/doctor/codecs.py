@@ -16,22 +16,28 @@ _DEFAULT = "h264"
 def see_codecs() -> Iterator[Finding]:
     """FFmpeg's libraries, two frames through every encoder, decoders in hardware."""
     from vidcolor.io.abilities import ffmpeg_libraries, hardware_decoders, try_encoder
-    from vidcolor.io.codecs import CODECS
+    from vidcolor.io.codecs import CODECS, GPU_CODECS
+    from vidcolor.io.gpu_decoder import why_not
 
     libraries = ffmpeg_libraries()
     whole = libraries.pop("ffmpeg")
     parts = ", ".join(f"{name.removeprefix('lib')} {text}" for name, text in libraries.items())
     yield Finding(_AREA, "FFmpeg, inside av", f"{whole}; {parts}")
-    for name, codec in CODECS.items():
+    for name, codec in (CODECS | GPU_CODECS).items():
         ends = "/".join(ending.removeprefix(".") for ending in codec.extensions)
         try:
             encoder = try_encoder(name)
         except (MediaError, ValueError, OSError) as error:
             others = "pip install --force-reinstall --no-deps av; or choose another --codec"
             state: State = "wrong" if name == _DEFAULT else "warning"
+            if name in GPU_CODECS:
+                state, others = "absent", ""
             yield Finding(_AREA, name, f"does not encode: {error}", state, others)
         else:
             yield Finding(_AREA, name, f"{encoder} encoded two frames; {ends}")
-    kinds = hardware_decoders()
-    found = f"FFmpeg knows {', '.join(kinds)}; films are decoded on the CPU" if kinds else "none"
-    yield Finding(_AREA, "decoders in hardware", found, "ok" if kinds else "absent")
+    kinds, missing = hardware_decoders(), why_not("cuda")
+    found = f"FFmpeg knows {', '.join(kinds)}; " if kinds else ""
+    if missing is None:
+        yield Finding(_AREA, "decoders in hardware", found + "cuda answers: --input.hwaccel cuda")
+    else:
+        yield Finding(_AREA, "decoders in hardware", f"{found}cuda: {missing}", "absent")

@@ -14,8 +14,9 @@ from vidcolor.errors import GuidanceError, MediaError
 from vidcolor.evaluate.config import EvaluateConfig
 from vidcolor.evaluate.frame import Bytes, Grids, Look
 from vidcolor.io.color_frames import ColorReader
+from vidcolor.io.input_config import InputConfig
 from vidcolor.io.source import as_time
-from vidcolor.io.video import InputConfig, VideoReader
+from vidcolor.io.video import VideoReader
 from vidcolor.ops.boxes import Upright
 from vidcolor.ops.letterbox import BarFinder, Bars
 from vidcolor.records import FrameBatch, Tracked, Tracks

@@ -17,7 +17,7 @@ from vidcolor.evaluate.frame import Bytes, Grids, Look
 from vidcolor.evaluate.match import find_bars
 from vidcolor.evaluate.measurement import Measurement
 from vidcolor.io.color_frames import ColorReader
-from vidcolor.io.video import InputConfig
+from vidcolor.io.input_config import InputConfig
 from vidcolor.ops.letterbox import Bars
 from vidcolor.pipeline import Pipeline
 from vidcolor.records import Colored, Detected, FrameBatch

@@ -10,7 +10,7 @@ import av
 import torch
 from av.codec import hwaccel
 
-from vidcolor.io.codecs import CODECS, OutputConfig
+from vidcolor.io.codecs import OutputConfig, codec_named
 from vidcolor.io.encode import VideoWriter
 from vidcolor.io.frame_planes import ColoredPlanes
 from vidcolor.io.video import VideoReader
@@ -18,7 +18,7 @@ from vidcolor.records import Chroma, Colored, FrameBatch, Tracks, VideoInfo
 
 __all__ = ["ffmpeg_libraries", "hardware_decoders", "try_encoder"]
 
-_SIZE = (64, 96)
+_SIZE = (256, 256)  # encoders of GPUs take no small pictures
 _FRAMES = 2
 
 
@@ -33,7 +33,7 @@ def ffmpeg_libraries() -> dict[str, str]:
 def hardware_decoders() -> tuple[str, ...]:
     """Names of the kinds of devices for which FFmpeg was built with decoders.
 
-    Whether such a device is there, nobody has asked. vidcolor decodes on the CPU.
+    Whether such a device is there, nobody has asked.
     """
     return tuple(str(name) for name in hwaccel.hwdevices_available())
 
@@ -42,7 +42,7 @@ def try_encoder(name: str) -> str:
     """Encode two small frames as the program would, and read them back.
 
     Args:
-        name: In `CODECS`.
+        name: In `CODECS` or `GPU_CODECS`.
 
     Returns:
         FFmpeg's name of the encoder, the pixel format is the codec's first.
@@ -61,7 +61,7 @@ def try_encoder(name: str) -> str:
     ab[:, 0], ab[:, 1] = 20.0, -20.0
     colored = Colored(frames, Tracks.empty(), Chroma(ab, torch.full((_FRAMES, 1, 8, 12), 50.0)))
     with tempfile.TemporaryDirectory(prefix="vidcolor-") as folder:
-        path = Path(folder) / f"two{CODECS[name].extensions[0]}"
+        path = Path(folder) / f"two{codec_named(name).extensions[0]}"
         with VideoWriter(path, None, info, ColoredPlanes(), OutputConfig(codec=name)) as writer:
             writer.write(colored)
         with VideoReader(path) as reader:
@@ -72,4 +72,4 @@ def try_encoder(name: str) -> str:
     codes = torch.cat([batch.luma for batch in back])
     if name == "ffv1" and not torch.equal(codes, luma):
         raise ValueError(f"{name}: is lossless, but other codes came back")
-    return CODECS[name].encoder
+    return codec_named(name).encoder

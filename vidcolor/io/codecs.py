@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, Literal
@@ -12,17 +12,20 @@ import av
 
 from vidcolor.color.compose import PlaneLayout
 from vidcolor.errors import ConfigError, MediaError
+from vidcolor.io.codec_table import CODECS, GPU_CODECS, Codec, codec_named
 from vidcolor.records import Matrix, VideoInfo
 
 __all__ = [
     "CODECS",
     "CONTAINERS",
+    "GPU_CODECS",
     "PIPE_FORMATS",
     "Codec",
     "Encoding",
     "OutputConfig",
     "choose_codec",
     "choose_encoding",
+    "codec_named",
     "color_tags",
     "encoder_options",
     "encoder_rate",
@@ -45,82 +48,6 @@ PIPE_FORMATS = ("y4m", "nut", "matroska")
 """What a pipe can carry."""
 
 
-@dataclass(frozen=True, slots=True)
-class Codec:
-    """An encoder as we use it.
-
-    Attributes:
-        encoder: FFmpeg's name.
-        extensions: Containers that hold its pictures.
-        depths: Bits that it can encode.
-        chroma: Subsamplings that it can encode, best first.
-        crf: Default quality, None where there is no such dial.
-        preset: Default preset, None where there is none.
-        presets: Name of the option that `preset` sets.
-        options: Further options.
-        even: Sides must be multiples of the chroma grid.
-        full_range: Can say in the file that codes use the whole range.
-        least_width: Pixels; libx265 writes beyond its memory in pictures narrower than its blocks.
-    """
-
-    encoder: str
-    extensions: tuple[str, ...]
-    depths: tuple[int, ...]
-    chroma: tuple[str, ...]
-    crf: int | None
-    preset: str | None
-    presets: str = "preset"
-    options: dict[str, str] = field(default_factory=dict)
-    even: bool = False
-    full_range: bool = True
-    least_width: int = 1
-
-
-CODECS = {
-    "h264": Codec(
-        "libx264",
-        (".mkv", ".mp4", ".mov"),
-        (8, 10),
-        ("420", "422", "444"),
-        crf=18,
-        preset="medium",
-        even=True,
-    ),
-    "h265": Codec(
-        "libx265",
-        (".mkv", ".mp4", ".mov"),
-        (8, 10, 12),
-        ("420", "422", "444"),
-        crf=20,
-        preset="fast",
-        options={"x265-params": "log-level=none"},
-        even=True,
-        least_width=64,
-    ),
-    "av1": Codec("libsvtav1", (".mkv", ".mp4"), (8, 10), ("420",), crf=26, preset="8"),
-    "prores": Codec(
-        "prores_ks",
-        (".mkv", ".mov"),
-        (10,),
-        ("422", "444"),
-        crf=None,
-        preset="hq",
-        presets="profile",
-        options={"vendor": "apl0"},
-        full_range=False,
-    ),
-    "ffv1": Codec(
-        "ffv1",
-        (".mkv", ".mp4"),
-        (8, 9, 10, 12, 14, 16),
-        ("420", "422", "444"),
-        crf=None,
-        preset=None,
-        options={"level": "3", "slicecrc": "1", "g": "1"},
-    ),
-}
-"""Codecs by the name that a user gives."""
-
 _BY_DEPTH = ((10, "h264"), (12, "h265"), (16, "ffv1"))
 
 
@@ -130,11 +57,13 @@ class OutputConfig:
 
     Attributes:
         codec: `auto`, `h264`, `h265`, `av1`, `prores` or `ffv1` (lossless). `auto` is h264, or for
-            sources deeper than 10 bits what can hold them.
-        crf: Quality of h264 (0 to 51), h265 (0 to 51) and av1 (0 to 63), lower is better; None is
-            18, 20 and 26.
+            sources deeper than 10 bits what can hold them. `h264_nvenc` (8 bit) and `hevc_nvenc`
+            (8 and 10 bit) need an NVIDIA GPU; equal frames need not give equal files.
+        crf: Quality of h264 (0 to 51), h265 (0 to 51), av1 (0 to 63), h264_nvenc and hevc_nvenc (1
+            to 51, there called cq), lower is better; None is 18, 20, 26, 19 and 21.
         preset: The encoder's preset: `ultrafast` to `veryslow` for h264 and h265, 0 to 13 for
-            av1, `proxy lt standard hq 4444 4444xq` for prores; None is medium, fast, 8, hq.
+            av1, `proxy lt standard hq 4444 4444xq` for prores, `p1` to `p7` for those of GPUs;
+            None is medium, fast, 8, hq, p5.
         pix_fmt: Planar Y'CbCr format, such as `yuv420p10le`; None is 4:2:0 (prores 4:2:2) at the
             depth of the source.
         overwrite: Replace an output that exists.
@@ -156,13 +85,16 @@ class OutputConfig:
         if self.format not in ("auto", *PIPE_FORMATS):
             known = ", ".join(("auto", *PIPE_FORMATS))
             raise ConfigError(f"format must be one of {known}, not {self.format!r}")
-        if self.codec != "auto" and self.codec not in CODECS:
-            known = ", ".join(("auto", *CODECS))
+        everything = CODECS | GPU_CODECS
+        if self.codec != "auto" and self.codec not in everything:
+            known = ", ".join(("auto", *everything))
             raise ConfigError(f"codec must be one of {known}, not {self.codec!r}")
+        codec = everything.get(self.codec)
+        least = 0 if codec is None else codec.least_crf
         top = 63 if self.codec == "av1" else 51
-        if self.crf is not None and not 0 <= self.crf <= top:
-            raise ConfigError(f"crf must be 0 to {top}, not {self.crf}")
-        if self.crf is not None and self.codec in CODECS and CODECS[self.codec].crf is None:
+        if self.crf is not None and not least <= self.crf <= top:
+            raise ConfigError(f"crf must be {least} to {top}, not {self.crf}")
+        if self.crf is not None and codec is not None and codec.crf is None:
             raise ConfigError(f"codec {self.codec} has no crf; leave it out")
         if self.preset is not None and self.codec == "ffv1":
             raise ConfigError("codec ffv1 has no preset; leave it out")
@@ -173,7 +105,7 @@ class Encoding:
     """An encoder settled on.
 
     Attributes:
-        name: Name in `CODECS`.
+        name: Name of the codec, see `codec_named`.
         codec: What it is.
         container: FFmpeg's name of the container.
         extension: Extension of the file.
@@ -228,7 +160,7 @@ def choose_encoding(path: Path, info: VideoInfo, output: OutputConfig) -> Encodi
             go together; the message says what would.
     """
     name, extension = choose_codec(path, info, output)
-    codec = CODECS[name]
+    codec = codec_named(name)
     pix_fmt, layout = _pixel_format(path, name, codec, info, output.pix_fmt)
     options = encoder_options(name, pix_fmt, output)
     if layout.subsample_x > 1:
@@ -249,7 +181,7 @@ def choose_codec(
         auto: What is taken where the user leaves it open; None goes by the film's depth.
 
     Returns:
-        The codec's name in `CODECS`, and the extension.
+        The codec's name, and the extension.
 
     Raises:
         MediaError: If the container is unknown, or cannot hold the codec, or the codec has no such
@@ -265,7 +197,7 @@ def choose_codec(
     name = output.codec
     if name == "auto":
         name = auto or next(codec for depth, codec in _BY_DEPTH if bits <= depth)
-    codec = CODECS[name]
+    codec = codec_named(name)
     if extension not in codec.extensions:
         raise MediaError(
             f"{path}: {extension[1:]} cannot hold {name}; use {_either(codec.extensions)}"
@@ -291,10 +223,10 @@ def _why(path: Path, bits: int, auto: str | None) -> str:
 
 def encoder_options(name: str, pix_fmt: str, output: OutputConfig) -> dict[str, str]:
     """Quality and speed of an encoder, as it is to be told."""
-    codec = CODECS[name]
+    codec = codec_named(name)
     options = dict(codec.options)
     if codec.crf is not None:
-        options["crf"] = str(codec.crf if output.crf is None else output.crf)
+        options[codec.dial] = str(codec.crf if output.crf is None else output.crf)
     preset = output.preset or codec.preset
     if name == "prores" and output.preset is None and pix_fmt.startswith("yuv444"):
         preset = "4444"
@@ -343,11 +275,11 @@ def holding(path: Path, name: str, bits: int) -> list[int]:
     Raises:
         MediaError: If there is none.
     """
-    depths = [depth for depth in CODECS[name].depths if depth >= bits]
+    depths = [depth for depth in codec_named(name).depths if depth >= bits]
     if not depths:
         others = [n for n, c in CODECS.items() if max(c.depths) >= bits]
         raise MediaError(
-            f"{path}: the source has {bits} bits, {name} holds {max(CODECS[name].depths)}; "
+            f"{path}: the source has {bits} bits, {name} holds {max(codec_named(name).depths)}; "
             f"use {_either(others)}"
         )
     return depths

@@ -14,9 +14,10 @@ import numpy.typing as npt
 from vidcolor.color.compose import MATRIX_WEIGHTS, PlaneLayout
 from vidcolor.errors import MediaError
 from vidcolor.io.image import upright_pixels
+from vidcolor.io.input_config import InputConfig
 from vidcolor.io.planes import chroma_planes_of, layout_of, plane_view, rgb_of, subsampling_of
 from vidcolor.io.source import reason
-from vidcolor.io.video import InputConfig, VideoReader
+from vidcolor.io.video import VideoReader
 from vidcolor.ops.boxes import Upright
 from vidcolor.records import ColorSpec
 

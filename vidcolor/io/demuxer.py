@@ -34,7 +34,7 @@ def file_url(path: Path) -> str:
     return f"file:{os.fspath(path)}"
 
 
-def open_container(file: str | BinaryIO, **options: str) -> Any:
+def open_container(file: str | BinaryIO, hwaccel: Any = None, **options: str) -> Any:
     """Open a film.
 
     A file that only names others (a playlist, a list of pictures, a stream's description) is
@@ -43,6 +43,7 @@ def open_container(file: str | BinaryIO, **options: str) -> Any:
 
     Args:
         file: What `av.open` takes.
+        hwaccel: What decodes it, see `gpu_decoder`; None is the processor.
         **options: Of the container.
 
     Raises:
@@ -53,6 +54,7 @@ def open_container(file: str | BinaryIO, **options: str) -> Any:
         options={"max_pixels": str(MOST_PIXELS)},
         container_options={**options, **_ALONE},
         metadata_errors=_METADATA_ERRORS,
+        hwaccel=hwaccel,
     )
 
 

@@ -234,9 +234,16 @@ def open_encoder(path: Path, out: Any, encoding: Encoding, info: VideoInfo) -> P
 
 
 def _refused(path: Path, encoding: Encoding, info: VideoInfo, error: BaseException) -> MediaError:
+    codec = encoding.codec
+    if codec.software is not None and isinstance(error, PermissionError):
+        return MediaError(
+            f"{path}: {codec.encoder} needs an NVIDIA GPU and its driver, and no driver was found; "
+            f"install it, or use --codec {codec.software}"
+        )
     options = " ".join(f"{key}={value}" for key, value in encoding.options.items())
+    instead = "" if codec.software is None else f"; --codec {codec.software} needs no GPU"
     return MediaError(
-        f"{path}: {encoding.codec.encoder} cannot encode {info.width}x{info.height} "
+        f"{path}: {codec.encoder} cannot encode {info.width}x{info.height} "
         f"{encoding.pix_fmt} into {encoding.extension[1:]} with {options or 'no options'} "
-        f"({reason(error)})"
+        f"({reason(error)}){instead}"
     )

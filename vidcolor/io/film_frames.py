@@ -17,12 +17,13 @@ import torch
 
 from vidcolor.errors import MediaError
 from vidcolor.io.film_walk import FilmWalk
+from vidcolor.io.input_config import InputConfig
 from vidcolor.io.key_frames import find_key_frames, keys_before, packet_time
 from vidcolor.io.planes import PixelLayout, chroma_share, codes_of, layout_of, subsampling_of
 from vidcolor.io.shown import shown_rgb
 from vidcolor.io.source import as_time, open_source
 from vidcolor.io.source_format import SourceFormat
-from vidcolor.io.video import InputConfig, VideoReader
+from vidcolor.io.video import VideoReader
 from vidcolor.records import FrameBatch, VideoInfo
 
 __all__ = ["FilmFrames"]

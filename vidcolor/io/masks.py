@@ -16,7 +16,8 @@ import numpy.typing as npt
 
 from vidcolor.errors import MediaError
 from vidcolor.io.image import is_image, list_images, read_image
-from vidcolor.io.video import InputConfig, VideoReader
+from vidcolor.io.input_config import InputConfig
+from vidcolor.io.video import VideoReader
 from vidcolor.records import FrameBatch, VideoInfo
 
 __all__ = ["Hole", "Holes", "open_holes"]

@@ -56,7 +56,9 @@ class PictureEncoder:
             others = options.get("x264-params")
             options["x264-params"] = "asm=avx2" + (f":{others}" if others else "")
         stream = out.add_stream(encoding.codec.encoder, rate=encoder_rate(info), options=options)
-        stream.width, stream.height, stream.pix_fmt = info.width, info.height, encoding.pix_fmt
+        stream.width, stream.height = info.width, info.height
+        # the codes are the same; PyAV lays them as the encoder wants them
+        stream.pix_fmt = encoding.codec.stored.get(encoding.pix_fmt, encoding.pix_fmt)
         context = stream.codec_context
         if encoding.name == "h264":
             context.thread_type = "FRAME"  # slices cost bits
@@ -71,7 +73,7 @@ class PictureEncoder:
         ) = encoding.tags
         if encoding.field_order:
             context.field_order = encoding.field_order
-        if encoding.name == "h265" and encoding.container in ("mp4", "mov"):
+        if encoding.name in ("h265", "hevc_nvenc") and encoding.container in ("mp4", "mov"):
             context.codec_tag = "hvc1"  # players by Apple know no other
         if info.rotation:
             stream.set_display_rotation(info.rotation)

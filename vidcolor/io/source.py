@@ -13,6 +13,7 @@ import av.error
 
 from vidcolor.errors import MediaError
 from vidcolor.io.demuxer import bound, file_url, open_container
+from vidcolor.io.gpu_decoder import gpu_decoder
 
 __all__ = [
     "Span",
@@ -110,11 +111,12 @@ def find_file(path: Path, kind: str) -> int:
     return found.st_size
 
 
-def open_source(path: Path) -> tuple[Any, Any]:
+def open_source(path: Path, hwaccel: str = "none") -> tuple[Any, Any]:
     """Open a film.
 
     Args:
         path: Any file that FFmpeg reads.
+        hwaccel: Where its picture is decoded, see `gpu_decoder`.
 
     Returns:
         The open container and its picture stream: the largest, never cover art.
@@ -123,8 +125,17 @@ def open_source(path: Path) -> tuple[Any, Any]:
         MediaError: If there is no such file, it is empty, no film, or has no moving picture.
     """
     find_file(path, "video")
+    container, picture = _opened(path, None)
+    decoder = gpu_decoder(hwaccel, picture.codec_context.name)
+    if decoder is None:
+        return container, picture
+    container.close()
+    return _opened(path, decoder)
+
+
+def _opened(path: Path, decoder: Any) -> tuple[Any, Any]:
     try:
-        container = open_container(file_url(path))
+        container = open_container(file_url(path), decoder)
     except PermissionError as error:
         raise MediaError(f"{path}: cannot be read ({reason(error)})") from error
     except av.error.ArgumentError as error:

@@ -15,11 +15,11 @@ from vidcolor.color.compose import MATRIX_WEIGHTS, PlaneLayout
 from vidcolor.errors import MediaError
 from vidcolor.io.chroma_grid import ChromaGrid, resample
 from vidcolor.io.codecs import (
-    CODECS,
     CONTAINERS,
     Encoding,
     OutputConfig,
     choose_codec,
+    codec_named,
     encoder_options,
     holding,
     no_such_format,
@@ -97,7 +97,7 @@ class SourcePlanes:
         self._say(path, name, pix_fmt, layout.bits == 8 and options.get("crf") == "0")
         return Encoding(
             name,
-            CODECS[name],
+            codec_named(name),
             CONTAINERS[extension],
             extension,
             pix_fmt,
@@ -219,8 +219,9 @@ def kind_of(pix_fmt: str) -> Kind:
 
 def _possible(name: str, source: SourceFormat, info: VideoInfo, depths: Sequence[int]) -> list[str]:
     """Pixel formats of an encoder for a film, best first."""
-    codec = CODECS[name]
+    codec = codec_named(name)
     known = {fmt.name for fmt in av.Codec(codec.encoder, "w").video_formats or ()}
+    known |= set(codec.stored)
     if name == _LOSSLESS and source.kind != "yuv":
         stem = "gray" if source.kind == "gray" else "gbrp"
         own = [f"{stem}{depth}le" for depth in depths if depth > 8]

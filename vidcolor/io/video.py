@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from fractions import Fraction
 from itertools import chain, islice
 from pathlib import Path
@@ -17,10 +17,11 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from vidcolor.errors import ConfigError, MediaError
+from vidcolor.errors import MediaError
 from vidcolor.io.decode import decode
 from vidcolor.io.film_info import color_warnings, describe_film
 from vidcolor.io.film_part import FilmPart
+from vidcolor.io.input_config import InputConfig
 from vidcolor.io.planes import (
     Codes,
     PixelLayout,
@@ -35,7 +36,7 @@ from vidcolor.io.source import Span, as_time, open_source, seconds
 from vidcolor.io.source_format import SourceFormat, describe_source
 from vidcolor.records import FrameBatch, VideoInfo
 
-__all__ = ["InputConfig", "VideoReader"]
+__all__ = ["VideoReader"]
 
 Array = npt.NDArray[Any]
 
@@ -43,29 +44,6 @@ _log = logging.getLogger(__name__)
 
 _COLOR_SHARE = 0.02
 _RETREAT_S = 10
-
-
-@dataclass(frozen=True, slots=True)
-class InputConfig:
-    """Which part of a film is read, and in what portions.
-
-    Attributes:
-        start: Seconds from the first frame at which to begin; None is the beginning.
-        duration: Seconds to read; None is to the end.
-        batch_size: Frames decoded to a batch.
-    """
-
-    start: float | None = None
-    duration: float | None = None
-    batch_size: int = 16
-
-    def __post_init__(self) -> None:
-        if self.start is not None and not 0 <= self.start < float("inf"):
-            raise ConfigError(f"start must be 0 or more seconds, not {self.start}")
-        if self.duration is not None and not 0 < self.duration < float("inf"):
-            raise ConfigError(f"duration must be more than 0 seconds, not {self.duration}")
-        if self.batch_size < 1:
-            raise ConfigError(f"batch_size must be at least 1, not {self.batch_size}")
 
 
 class VideoReader:
@@ -132,7 +110,12 @@ class VideoReader:
         self._close()
 
     def _open(self) -> None:
-        self._container, self._stream = open_source(self.path)
+        self._container, self._stream = self._film()
+
+    def _film(self) -> tuple[Any, Any]:
+        # a GPU lays chroma in another order, and what is kept shall be as it is stored
+        hwaccel = "none" if self.keep_chroma else self.config.hwaccel
+        return open_source(self.path, hwaccel)
 
     def _close(self) -> None:
         with self._lock:  # a prefetching thread may be in the decoder
@@ -200,15 +183,16 @@ class VideoReader:
                 return
 
     def _batch(self, info: VideoInfo, number: int) -> tuple[FrameBatch | None, MediaError | None]:
-        """Up to `batch_size` frames, and what went wrong after them."""
+        """Up to a batch of frames, and what went wrong after them."""
         luma: Array | None = None
         chroma: list[Array | None] = []
         rgb: list[Array | None] = []
         times: list[int] = []
         failure: MediaError | None = None
         assert self._layout is not None
+        most = self.config.frames_of(info)
         try:
-            while len(times) < self.config.batch_size:
+            while len(times) < most:
                 following = self._first or next(self._frames, None)
                 self._first = None
                 if following is None:
@@ -223,7 +207,7 @@ class VideoReader:
                 self._look_for_color(frame)
                 codes = self._codes(frame, self._layout)
                 if luma is None:
-                    luma = np.empty((self.config.batch_size, 1, *info.size), codes.luma.dtype)
+                    luma = np.empty((most, 1, *info.size), codes.luma.dtype)
                 # at once: it still lies in the cache, and the decoder gets its frame back
                 luma[len(times), 0] = codes.luma
                 chroma.append(codes.chroma)
@@ -331,7 +315,7 @@ class VideoReader:
                 yield from chain([head], frames)
                 return
             self._container.close()
-            self._container, self._stream = open_source(self.path)
+            self._container, self._stream = self._film()
         yield from islice(self._wanted(), part.index, None)
 
     def _timed(self, first: Fraction | None) -> Iterator[tuple[Any, int]]:
@@ -378,7 +362,7 @@ class VideoReader:
             frames.close()
             target -= _RETREAT_S  # some formats only guess where a key frame lies
         self._container.close()
-        self._container, self._stream = open_source(self.path)
+        self._container, self._stream = self._film()
         yield from self._decoded(partial=False)
 
     def _decoded(self, partial: bool) -> Generator[Any]:

@@ -17,10 +17,11 @@ from vidcolor.build import Download
 from vidcolor.errors import ConfigError, MediaError
 from vidcolor.io.clip_writer import ClipWriter
 from vidcolor.io.image import is_image
+from vidcolor.io.input_config import InputConfig
 from vidcolor.io.prefetch import prefetch
 from vidcolor.io.source import as_time, open_source
 from vidcolor.io.target import Target
-from vidcolor.io.video import InputConfig, VideoReader
+from vidcolor.io.video import VideoReader
 from vidcolor.preview import pictures
 from vidcolor.preview.contender import Contender
 from vidcolor.preview.layout import Kind, Layout, fitting

@@ -15,9 +15,10 @@ from vidcolor.build import Download, Guidance, build_line
 from vidcolor.color.compose import ComposeConfig
 from vidcolor.config import Config
 from vidcolor.guided import Film, Frames, find_guidance, read_said
+from vidcolor.io.input_config import InputConfig
 from vidcolor.io.prefetch import prefetch
 from vidcolor.io.source import Span, open_source
-from vidcolor.io.video import InputConfig, VideoReader
+from vidcolor.io.video import VideoReader
 from vidcolor.preview.contender import Contender
 from vidcolor.records import Colored, FrameBatch, VideoInfo
 from vidcolor.render import film_part

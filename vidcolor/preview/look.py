@@ -15,7 +15,7 @@ from vidcolor.guidance.hints.entries import FilmHints, HintEntry
 from vidcolor.guidance.moment import Moment, parse_time
 from vidcolor.guidance.references.entries import Reference
 from vidcolor.guided import Film, Frames, Said, find_guidance, read_said
-from vidcolor.io.video import InputConfig
+from vidcolor.io.input_config import InputConfig
 from vidcolor.pipeline import Pipeline
 from vidcolor.records import Colored, FrameBatch
 from vidcolor.render import ListedShots

@@ -12,8 +12,9 @@ from vidcolor.config import Config
 from vidcolor.guidance.moment import FrameTimes, Moment, parse_time
 from vidcolor.io.film_frames import FilmFrames
 from vidcolor.io.film_part import FilmPart
+from vidcolor.io.input_config import InputConfig
 from vidcolor.io.prefetch import prefetch
-from vidcolor.io.video import InputConfig, VideoReader
+from vidcolor.io.video import VideoReader
 from vidcolor.preview.sketch import most_shots, sketch
 from vidcolor.records import FrameBatch
 from vidcolor.scripted import ScriptedFilm

@@ -23,10 +23,11 @@ from vidcolor.guided import Frames
 from vidcolor.io.film_frames import FilmFrames
 from vidcolor.io.film_part import FilmPart
 from vidcolor.io.image import is_image, land_picture
+from vidcolor.io.input_config import InputConfig
 from vidcolor.io.prefetch import prefetch
 from vidcolor.io.source import reason
 from vidcolor.io.target import Target
-from vidcolor.io.video import InputConfig, VideoReader
+from vidcolor.io.video import VideoReader
 from vidcolor.ops.boxes import Upright
 from vidcolor.preview.annotate import draw_boxes, marks_of
 from vidcolor.preview.contender import Contender

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import cv2
@@ -19,6 +19,7 @@ from vidcolor.models.registry import ModelSpec, SeesWhole
 from vidcolor.ops.boxes import Upright, clip
 from vidcolor.ops.resize import from_network, luma_to_network, network_size
 from vidcolor.records import Chroma, Colored, FrameBatch, Hints, Rois, Tracked, Tracks, VideoInfo
+from vidcolor.stages.portions import Link, Portions
 
 __all__ = ["ColorizeConfig", "ColorizeFrames", "NoColor"]
 
@@ -83,7 +84,7 @@ class NoColor:
 class ColorizeFrames:
     """Predicts a*b* at network size.
 
-    Memory: none of frames; after running out of device memory it keeps the smaller batch.
+    Memory: none of frames; how many of them the network can be given at once, see `Portions`.
     Lookahead: none. Cut: a batch is of one shot, and frames do not see each other.
 
     Held frames are not predicted but given the color of the frame that they repeat; where that
@@ -114,7 +115,8 @@ class ColorizeFrames:
         self.device = device
         self.dtype = dtype
         self.hints = hints if spec.hints else None
-        self._most: int | None = None
+        self._portions = Portions.of(device)
+        self._link = Link(device)
 
     def __call__(self, tracked: Tracked, /) -> Colored:
         """Color one batch."""
@@ -210,46 +212,56 @@ class ColorizeFrames:
     def _predict(
         self, lightness: Tensor, rois: Rois | None, hints: Hints | None, whole: Tensor | None
     ) -> Tensor:
-        """(n, 2, h, w) float32 on the CPU; halves the batch for as long as memory runs out."""
-        most = self._most or len(lightness)
+        """(n, 2, h, w) float32 on the CPU, portion by portion; halves them if memory runs out."""
+        pixels = _pixels(lightness, rois)
         parts = []
         start = 0
         while start < len(lightness):
-            stop = min(start + most, len(lightness))
+            count = self._portions.count(pixels[start:])
+            part = slice(start, start + count)
+            given = None if hints is None else Hints(hints.ab[part], hints.mask[part])
             try:
-                given = None
-                if hints is not None:
-                    given = Hints(hints.ab[start:stop], hints.mask[start:stop])
-                part = slice(start, stop)
-                parts.append(
-                    self._run(
-                        lightness[part], _select(rois, start, stop), given, _rows(whole, part)
-                    )
-                )
-                start = stop
+                with self._portions.measured(sum(pixels[part])):
+                    close = _select(rois, part.start, part.stop)
+                    parts.append(self._run(lightness[part], close, given, _rows(whole, part)))
+                start += count
             except torch.OutOfMemoryError:
-                if most == 1:
+                if count == 1:
                     raise
-                most = self._most = max(1, min(most, stop - start) // 2)
+                most = self._portions.shrink(count)
                 if self.device.type == "cuda":
                     torch.cuda.empty_cache()
                 _log.warning(
                     "out of memory on %s: going on with %d frames at a time", self.device, most
                 )
+        self._link.wait()
         return torch.cat(parts)
 
     @torch.inference_mode()
     def _run(
         self, lightness: Tensor, rois: Rois | None, hints: Hints | None, whole: Tensor | None
     ) -> Tensor:
-        moved = lightness.to(self.device).contiguous(memory_format=torch.channels_last)
+        """(n, 2, h, w) float32 on the CPU, once the link has been waited for."""
+        up = self._link.up
+        moved = up(lightness).contiguous(memory_format=torch.channels_last)
         half = self.dtype != torch.float32
         given: dict[str, Any] = {} if hints is None else {"hints": hints.to(self.device)}
         if whole is not None:
             given["whole"] = whole.to(self.device)
+        if rois is not None:
+            rois = replace(rois, crops=up(rois.crops)).to(self.device)
         with torch.autocast(self.device.type, self.dtype, enabled=half):
-            ab = self.model(moved, None if rois is None else rois.to(self.device), **given)
-        return ab.float().cpu()
+            ab = self.model(moved, rois, **given)
+        return self._link.down(ab.float())
+
+
+def _pixels(lightness: Tensor, rois: Rois | None) -> list[int]:
+    """What the network sees of each frame: its picture and its close-ups."""
+    own = lightness[0, 0].numel()
+    if rois is None:
+        return [own] * len(lightness)
+    close = rois.crops[0].numel() * torch.bincount(rois.frame, minlength=len(lightness))
+    return [own + int(more) for more in close]
 
 
 def _rows(whole: Tensor | None, frames: Tensor | slice) -> Tensor | None:

@@ -16,10 +16,10 @@ import numpy.typing as npt
 from vidcolor.errors import ConfigError, MediaError
 from vidcolor.io.color_frames import ColorReader, read_picture
 from vidcolor.io.image import is_image, list_images, write_image
+from vidcolor.io.input_config import InputConfig
 from vidcolor.io.shards import Pictures
 from vidcolor.io.source import as_time
 from vidcolor.io.target import Target
-from vidcolor.io.video import InputConfig
 from vidcolor.train.degrade import DegradeConfig, degrade, degrade_pair, gray_signal
 from vidcolor.train.degrade.config import EFFECTS
 from vidcolor.train.degrade.stock import LUMA_709

@@ -21,7 +21,8 @@ from vidcolor.evaluate.sets.data import read_lines
 from vidcolor.evaluate.sets.shelf import walk
 from vidcolor.io.color_frames import ColorReader, read_picture, resize
 from vidcolor.io.image import is_image, list_images, still_frame
-from vidcolor.io.video import InputConfig, VideoReader
+from vidcolor.io.input_config import MOST_FRAMES, InputConfig
+from vidcolor.io.video import VideoReader
 from vidcolor.ops.letterbox import BarFinder, Bars
 from vidcolor.records import FrameBatch, VideoInfo
 
@@ -261,7 +262,7 @@ def _in(path: Path, rate: Fraction, part: InputConfig) -> list[Footage]:
                     f"{here}: frames as pictures have no part by time; leave out "
                     "line.input.start and line.input.duration"
                 )
-            found.append(FolderClip.open(here, rate, part.batch_size))
+            found.append(FolderClip.open(here, rate, part.batch_size or MOST_FRAMES))
     if not found:
         raise MediaError(f"{path}: holds no film and no pictures")
     return found

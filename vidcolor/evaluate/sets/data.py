@@ -18,9 +18,9 @@ from vidcolor.evaluate.sets.shelf import FolderShelf, Shelf, TarShelf, open_shel
 from vidcolor.given import read_text, shown
 from vidcolor.io.color_frames import ColorReader, read_picture
 from vidcolor.io.image import is_image
+from vidcolor.io.input_config import InputConfig
 from vidcolor.io.shards import Pictures
 from vidcolor.io.source import reason
-from vidcolor.io.video import InputConfig
 
 __all__ = ["CocoSet", "DataSet", "FilmSet", "Handle", "open_data", "read_lines"]
 

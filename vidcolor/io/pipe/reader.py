@@ -13,10 +13,11 @@ import av.error
 from vidcolor.errors import MediaError
 from vidcolor.io.decode import damaged, decode
 from vidcolor.io.demuxer import open_container
+from vidcolor.io.input_config import InputConfig
 from vidcolor.io.pipe.ends import PipeIn
 from vidcolor.io.pipe.packets import PacketsOfPipe
 from vidcolor.io.source import Span, picture_of, reason
-from vidcolor.io.video import InputConfig, VideoReader
+from vidcolor.io.video import VideoReader
 
 __all__ = ["PipeReader"]
 

@@ -27,7 +27,12 @@ __all__ = ["PipeWriter", "choose_format"]
 _log = logging.getLogger(__name__)
 
 _SUFFIXES = {".y4m": "y4m", ".nut": "nut", ".mkv": "matroska"}
-_IN_ORDER = {"h264": ("bf", "0"), "h265": ("x265-params", "bframes=0")}
+_IN_ORDER = {
+    "h264": ("bf", "0"),
+    "h265": ("x265-params", "bframes=0"),
+    "h264_nvenc": ("bf", "0"),
+    "hevc_nvenc": ("bf", "0"),
+}
 """Options by which an encoder sends pictures in the order in which they are shown: NUT knows no
 time before zero, at which those would have to be decoded that others refer to."""
 _SQUARE = ("ffv1", "av1")

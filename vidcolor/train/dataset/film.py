@@ -13,9 +13,9 @@ import numpy as np
 import numpy.typing as npt
 
 from vidcolor.io.color_frames import ColorReader
+from vidcolor.io.input_config import InputConfig
 from vidcolor.io.prefetch import prefetch
 from vidcolor.io.until_damage import UntilDamage
-from vidcolor.io.video import InputConfig
 from vidcolor.ops.boxes import Upright
 from vidcolor.stages.base import Detect
 from vidcolor.stages.cut import FindShots
