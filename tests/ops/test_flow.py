@@ -2,7 +2,20 @@ import cv2
 import numpy as np
 import pytest
 
-from vidcolor.ops.flow import agreement, as_gray, dis_flow, equalize, grain, invert_flow, warp
+from vidcolor.ops.flow import (
+    agreement,
+    as_gray,
+    bend,
+    bends,
+    dis_flow,
+    equalize,
+    grain,
+    invert_flow,
+    pixel_grid,
+    pixel_planes,
+    places_back,
+    warp,
+)
 
 
 def _texture(seed=0, size=(96, 128)):
@@ -15,7 +28,7 @@ def _view(texture, y, x, size=(96, 128)):
     return np.rint(texture[y : y + size[0], x : x + size[1]]).astype(np.uint8)
 
 
-@pytest.mark.parametrize("preset", ["fast", "balanced", "medium"])
+@pytest.mark.parametrize("preset", ["sparse", "fast", "balanced", "medium"])
 @pytest.mark.parametrize(("dy", "dx"), [(0, 4), (3, 0), (-2, 5)])
 def test_known_shift_is_found(dy, dx, preset):
     texture = _texture()
@@ -82,6 +95,64 @@ def test_cubic_warp_blurs_less():
     inner = slice(4, -4)
     error = {c: np.abs(x - image)[inner, inner].mean() for c, x in there.items()}
     assert error[True] < error[False] / 2
+
+
+def test_bent_lines_are_the_cubic_of_catmull_and_rom():
+    """Along rows, where one plane is a parabola and the other a cubic, against the formula."""
+    x = np.arange(24, dtype=np.float64)
+    t = 0.3
+    for values in (0.2 * x**2 - x, 0.01 * x**3 - 0.3 * x**2):
+        p0, p1, p2, p3 = values[:-3], values[1:-2], values[2:-1], values[3:]
+        cubic = p1 + t / 2 * (
+            p2 - p0 + t * (2 * p0 - 5 * p1 + 4 * p2 - p3 + t * (3 * (p1 - p2) + p3 - p0))
+        )
+        straight = (1 - t) * values[:-1] + t * values[1:]
+        plane = straight.astype(np.float32)[None, None].repeat(5, axis=1)
+        down = np.ascontiguousarray(plane.transpose(0, 2, 1))
+        for bent, axis in ((plane, 0), (down, 1)):
+            places = np.zeros((2, *bent.shape[1:]), np.float32)
+            places[axis] = 7 + t
+            bend(bent, bends(places))
+        np.testing.assert_allclose(plane[0, 2, 1:-1], cubic, atol=1e-4)
+        np.testing.assert_allclose(down[0, 1:-1, 2], cubic, atol=1e-4)
+
+
+def test_whole_pixels_bend_nothing():
+    planes = _texture()[None].astype(np.float32)
+    kept = planes.copy()
+    bend(planes, bends(pixel_planes(*planes.shape[1:]) - 3))
+    np.testing.assert_array_equal(planes, kept)
+
+
+def test_cubics_follow_a_wave_between_pixels():
+    y, x = np.mgrid[0:64, 0:80].astype(np.float64)
+    flow = np.stack((0.4 + 0.3 * np.sin(y / 15), 0.6 * np.cos(x / 20)), axis=-1)
+
+    def wave(across, down):
+        return 50 * np.sin(across / 1.9) * np.cos(down / 2.3)
+
+    image = wave(x, y).astype(np.float32)[..., None].repeat(6, axis=2)
+    true = wave(x + flow[..., 0], y + flow[..., 1])[..., None]
+    error = [
+        np.abs(warp(image, flow.astype(np.float32), cubic) - true)[4:-4, 4:-4].mean()
+        for cubic in (False, True)
+    ]
+    assert error[1] < 0.5 * error[0]
+
+
+def test_planes_lead_back_as_the_inverse_flow_does():
+    y, x = np.mgrid[0:64, 0:80].astype(np.float32)
+    flow = np.stack((3 + np.sin(y / 9), np.cos(x / 11)), axis=-1)
+    inverse = -flow
+    for _ in range(2):
+        inverse = -warp(flow, inverse)
+    planes = np.ascontiguousarray(flow.transpose(2, 0, 1))
+    kept = planes.copy()
+    back = places_back(planes, rounds=2)
+    # OpenCV rounds places to a 32nd of a pixel where two planes go together
+    np.testing.assert_allclose(back.transpose(1, 2, 0), pixel_grid(64, 80) + inverse, atol=0.02)
+    np.testing.assert_allclose(invert_flow(flow, rounds=2), inverse, atol=0.02)
+    np.testing.assert_array_equal(planes, kept)
 
 
 def test_inverse_flow_leads_back():

@@ -19,7 +19,15 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vidcolor.color.field import Axis, ColorField, guided_model, look_up, plain_model
+from vidcolor.color.difference import green_of
+from vidcolor.color.field import (
+    Axis,
+    ColorField,
+    guided_model,
+    look_up,
+    plain_model,
+)
+from vidcolor.color.gamut import GamutFit, Room
 from vidcolor.errors import ConfigError
 from vidcolor.records import ColorSpec, Matrix
 
@@ -172,12 +180,11 @@ def chroma_planes(
     top = (1 << layout.bits) - 1
     planes = np.empty(samples.shape, dtype), np.empty(samples.shape, dtype)
     strips = _differences(codes, samples, ab, lightness, tables, layout, config)
-    for rows, (red, _, blue), scale in strips:
+    for where, red, blue in strips:
         for plane, gain, channel in zip(planes, gains, (blue, red), strict=True):
-            channel *= scale
-            _round(channel, gain, layout.neutral, plane[rows])
-            if layout.full_range:  # + 0.5 is one too many
-                np.minimum(plane[rows], top, out=plane[rows])
+            codes_here = _rounded(channel, gain, layout.neutral, dtype)
+            # at full range + 0.5 is one too many
+            plane[where] = np.minimum(codes_here, top) if layout.full_range else codes_here
     return planes
 
 
@@ -214,12 +221,12 @@ def compose_rgb(
     top = (1 << bits) - 1
     rgb = np.empty((*codes.shape, 3), np.uint8 if bits == 8 else np.uint16)
     strips = _differences(codes, codes, ab, lightness, tables, layout, config)
-    for rows, difference, scale in strips:
-        y = look_up(tables.signal, codes[rows])
-        for i, channel in enumerate(difference):
-            channel *= scale
+    for where, red, blue in strips:
+        y = look_up(tables.signal, codes[where])
+        green = green_of(red, blue, *MATRIX_WEIGHTS[spec.matrix])
+        for i, channel in enumerate((red, green, blue)):
             channel += y
-            _round(channel, top, 0, rgb[rows, :, i])
+            rgb[..., i][where] = _rounded(channel, top, 0, rgb.dtype)
     return rgb
 
 
@@ -240,16 +247,12 @@ class _Tables:
     Attributes:
         guide: (L* + 16) / 116.
         signal: Y' in [0, 1].
-        fade: Part of the color that is left in dark and bright places, in [0, 1].
-        dark: 1 / Y': the multiple of itself at which a step down would reach black.
-        bright: 1 / (1 - Y'), likewise of a step up and white.
+        room: How much color there is room for.
     """
 
     guide: Floats
     signal: Floats
-    fade: Floats
-    dark: Floats
-    bright: Floats
+    room: Room
 
 
 @functools.lru_cache(maxsize=8)
@@ -263,13 +266,17 @@ def _tables(spec: ColorSpec, config: ComposeConfig) -> _Tables:
     fall = np.clip((1 - signal) / (1 - config.bright_start), 0, 1)
     fade = rise * rise * (3 - 2 * rise) * fall * fall * (3 - 2 * fall)
     dark, bright = 1 / np.maximum(signal, _NO_ROOM), 1 / np.maximum(1 - signal, _NO_ROOM)
-    return _Tables(*(x.astype(np.float32) for x in (guide, signal, fade, dark, bright)))
+    plain = np.flatnonzero(fade.astype(np.float32) == 1)
+    ends = (int(plain[0]), int(plain[-1])) if plain.size else (len(codes), -1)
+    room = Room(ends, *(x.astype(np.float32) for x in (fade, dark, bright)))
+    return _Tables(guide.astype(np.float32), signal.astype(np.float32), room)
 
 
-def _round(values: Floats, gain: float, offset: float, out: Array) -> None:
-    """Codes of values, into a view; what lies outside its type goes to the nearest end."""
-    depth = cv2.CV_8U if out.dtype == np.uint8 else cv2.CV_16U
-    out[:] = cv2.addWeighted(values, gain, values, 0, offset, dtype=depth)
+def _rounded(values: Floats, gain: float, offset: float, dtype: npt.DTypeLike) -> Array:
+    """Codes of values; what lies outside their type goes to the nearest end."""
+    depth = cv2.CV_8U if dtype == np.uint8 else cv2.CV_16U
+    codes = cv2.addWeighted(values, gain, values, 0, offset, dtype=depth)
+    return np.reshape(_mat(codes), values.shape)  # OpenCV makes a column of a list
 
 
 def _sample(codes: Array, layout: PlaneLayout) -> Array:
@@ -318,20 +325,20 @@ def _differences(
     tables: _Tables,
     layout: PlaneLayout,
     config: ComposeConfig,
-) -> Iterator[tuple[slice, tuple[Floats, Floats, Floats], Floats]]:
-    """Rows of a strip, its R' - Y', G' - Y' and B' - Y', and the part of them that can be had."""
-    kr, kb = MATRIX_WEIGHTS[layout.matrix]
+) -> Iterator[tuple[slice | tuple[Array, Array], Floats, Floats]]:
+    """Places, and their R' - Y' and B' - Y' as far as they can be had.
+
+    First strips of rows, and then, if there are any, single samples of them that had to shrink.
+    """
     field = _field(codes, samples, ab, lightness, tables, layout, config)
+    fit = GamutFit(codes, samples, (layout.subsample_y, layout.subsample_x), tables.room, field)
     for rows in field.strips():
-        here = samples[rows]
-        red, blue = field.at(rows, look_up(tables.guide, here))
-        # Y' of a color is Y': the third step follows from the other two
-        green = cast(Floats, cv2.addWeighted(red, kr / (kr + kb - 1), blue, kb / (kr + kb - 1), 0))
-        darkest, brightest = _extremes(codes, rows, layout)
-        dark, bright = look_up(tables.dark, darkest), look_up(tables.bright, brightest)
-        scale = look_up(tables.fade, here)
-        scale /= _excess((red, green, blue), dark, bright)
-        yield rows, (red, green, blue), scale
+        red, blue = field.at(rows, look_up(tables.guide, samples[rows]))
+        fit.strip(rows, red, blue)
+        yield rows, red, blue
+    few = fit.few()
+    if few is not None:
+        yield few
 
 
 def _field(
@@ -358,39 +365,7 @@ def _field(
         model = guided_model(planes, lightness, radius, config.epsilon)
     else:
         model = plain_model(planes)
-    return ColorField(model, samples, tables.guide, y, x, MATRIX_WEIGHTS[layout.matrix])
-
-
-def _extremes(codes: Array, rows: slice, layout: PlaneLayout) -> tuple[Array, Array]:
-    """Least and greatest luma code that each sample of some rows covers."""
-    sy, sx = layout.subsample_y, layout.subsample_x
-    here = codes[rows.start * sy : rows.stop * sy]
-    if sy == sx == 1:
-        return here, here
-    block = np.ones((sy, sx), np.uint8)
-    darkest = _mat(cv2.erode(here, block, anchor=(0, 0)))[::sy, ::sx]
-    brightest = _mat(cv2.dilate(here, block, anchor=(0, 0)))[::sy, ::sx]
-    return darkest, brightest
-
-
-def _excess(difference: tuple[Floats, Floats, Floats], dark: Floats, bright: Floats) -> Floats:
-    """By how much a color is too strong for its Y': 1 where it exists.
-
-    Args:
-        difference: R' - Y', G' - Y', B' - Y'.
-        dark: 1 / Y' of the darkest pixel.
-        bright: 1 / (1 - Y') of the brightest pixel.
-    """
-    red, green, blue = difference
-    up = np.maximum(red, green)
-    np.maximum(up, blue, out=up)
-    up *= bright
-    down = np.minimum(red, green)
-    np.minimum(down, blue, out=down)
-    down *= dark
-    np.negative(down, out=down)
-    np.maximum(up, down, out=up)
-    return np.maximum(up, np.float32(1), out=up)
+    return ColorField(model, codes, tables.guide, y, x, MATRIX_WEIGHTS[layout.matrix])
 
 
 def _mat(x: object) -> Array:

@@ -12,7 +12,7 @@ References: He and Sun, Fast guided filter, arXiv 1505.00996; CIE 15:2004 (L*a*b
 
 from __future__ import annotations
 
-import math
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any, cast
@@ -21,7 +21,15 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Axis", "ColorField", "guided_model", "look_up", "plain_model"]
+from vidcolor.color.difference import color_difference, green_of
+
+__all__ = [
+    "Axis",
+    "ColorField",
+    "guided_model",
+    "look_up",
+    "plain_model",
+]
 
 Array = npt.NDArray[Any]
 Floats = npt.NDArray[np.float32]
@@ -30,28 +38,13 @@ Model = list[list[Floats]]
 the least and the greatest values of both. Four, as OpenCV interpolates four channels faster than
 two or three."""
 
-# Linear sRGB of XYZ / white: the rows of vidcolor.color.lab, scaled to sum to one exactly, so that
-# gray is neutral at 16 bits as well.
-_WHITE = np.array([0.95047, 1.0, 1.08883])
-_XYZ_TO_RGB = (
-    np.array(
-        [
-            [3.24048134, -1.53715152, -0.49853633],
-            [-0.96925495, 1.87599, 0.04155593],
-            [0.05564664, -0.20404134, 1.05731107],
-        ]
-    )
-    * _WHITE
-)
-_XYZ_TO_RGB /= _XYZ_TO_RGB.sum(1, keepdims=True)
-
 _STRIP_VALUES = 1 << 15
 """Values worked on at once: temporaries of this size stay in the processor's cache."""
 
 _MOST_AT_ONCE = 1 << 14
 """Rows or columns that OpenCV is given to interpolate: from 32767 it refuses."""
 
-_NODES = 0.6
+_NODES = 0.5
 """Where a line meets the curve that it stands for, as a part of the half range of luma around the
 cell. Chebyshev's 0.71 errs least at the ends; most samples lie nearer to the middle."""
 
@@ -82,10 +75,18 @@ class Axis:
         """(samples,) where the samples lie, in cells."""
         return (self.first + self.step * np.arange(self.samples)).astype(np.float32)
 
-    def reach(self) -> tuple[npt.NDArray[np.intp], int]:
-        """(cells,) first sample that linear interpolation gives a part of a cell, and how many."""
+    def below(self) -> npt.NDArray[np.intp]:
+        """(samples,) the cell at or before each sample; the first where there is none."""
+        return np.clip(np.floor(self.places()), 0, self.cells - 1).astype(np.intp)
+
+    def reach(self, margin: float = 0) -> tuple[npt.NDArray[np.intp], int]:
+        """(cells,) first sample that linear interpolation gives a part of a cell, and how many.
+
+        Args:
+            margin: Cells by which it may be farther off.
+        """
         # a sample on the very middle of the next cell has nothing of this one
-        near = 1 - 1e-4
+        near = 1 - 1e-4 + margin
         cells = np.arange(self.cells)
         first = np.ceil((cells - near - self.first) / self.step)
         last = np.floor((cells + near - self.first) / self.step)
@@ -118,9 +119,10 @@ def guided_model(planes: list[Floats], lightness: Floats, radius: int, epsilon: 
     """
     guide = (np.asarray(lightness, np.float32) + np.float32(16)) * np.float32(1 / 116)
     size = (2 * radius + 1, 2 * radius + 1)
+    taps = np.full(size[0], 1 / size[0], np.float32)
 
     def mean(x: Floats) -> Floats:
-        return cast(Floats, cv2.blur(x, size, borderType=cv2.BORDER_REFLECT))
+        return cast(Floats, cv2.sepFilter2D(x, -1, taps, taps, borderType=cv2.BORDER_REFLECT))
 
     # about the mean of the picture: float32 has no digits to lose in E[x^2] - E[x]^2
     away: Floats = guide - guide.mean()
@@ -145,52 +147,78 @@ class ColorField:
 
     Args:
         model: a*b* on the small grid.
-        codes: (rows, columns) luma codes at the samples.
+        luma: (H, W) codes of the picture.
         guide: (L* + 16) / 116 by code.
-        y: Rows of `codes` over rows of the small grid.
+        y: Rows of the plane over rows of the small grid.
         x: Columns, likewise.
         weights: (Kr, Kb) of Y'.
+
+    Attributes:
+        y, x, weights: As they were given.
+        ends: Least and greatest code around each cell, (h, w); None where samples are so few that
+            nothing is known by cell.
     """
 
     def __init__(
         self,
         model: Model,
-        codes: Array,
+        luma: Array,
         guide: Floats,
         y: Axis,
         x: Axis,
         weights: tuple[float, float],
     ) -> None:
-        self._weights = weights
-        self._converted = codes.size >= _MANY_SAMPLES * y.cells * x.cells
-        if self._converted:
-            model = _convert(model, _nodes(codes, guide, y, x), weights)
+        self.y, self.x, self.weights = y, x, weights
+        self.ends: tuple[Array, Array] | None = None
+        if y.samples * x.samples >= _MANY_SAMPLES * y.cells * x.cells:
+            self.ends = _ends(luma, y, x)
+            self._guides = [look_up(guide, end) for end in self.ends]
+            self._lines = _convert(model, _nodes(*self._guides), weights)
+            model = [self._lines]
         self._model = [cast(Floats, cv2.merge(part)) for part in model]
-        self._strips = list(_strips(*codes.shape))
-        self._y = y.places()[:, None]
-        self._x = np.tile(x.places(), (self._strips[0].stop, 1))
+        self._strips = list(_strips(y.samples, x.samples))
+        self._places = y.places()[:, None]
+        self._columns = np.tile(x.places(), (self._strips[0].stop, 1))
         # the same memory for all strips: it stays in the cache
-        self._row = np.empty_like(self._x)
-        self._mixed = [np.empty((*self._x.shape, 4), np.float32) for _ in self._model]
-        self._planes = [[np.empty_like(self._x) for _ in range(4)] for _ in self._model]
+        self._row = np.empty_like(self._columns)
+        self._mixed = [np.empty((*self._columns.shape, 4), np.float32) for _ in self._model]
+        self._planes = [[np.empty_like(self._columns) for _ in range(4)] for _ in self._model]
 
     def strips(self) -> list[slice]:
         """Rows that are worked on at once."""
         return self._strips
 
     def at(self, rows: slice, guide: Floats) -> tuple[Floats, Floats]:
-        """R' - Y' and B' - Y' of a strip, given its (L* + 16) / 116."""
+        """R' - Y' and B' - Y' of a strip, given its (L* + 16) / 116; good until the next strip."""
         count = rows.stop - rows.start
-        x, y = self._x[:count], self._row[:count]
-        y[:] = self._y[rows]
+        x, y = self._columns[:count], self._row[:count]
+        y[:] = self._places[rows]
         model = []
         for part, mixed, kept in zip(self._model, self._mixed, self._planes, strict=True):
             _interpolate(part, x, y, mixed[:count])
             model.append(cv2.split(mixed[:count], [plane[:count] for plane in kept]))
-        first, second = _evaluate(cast(Model, model), guide)
-        if self._converted:
-            return first, second
-        return _color_difference(guide, first, second, *self._weights)
+        if self.ends is None:
+            return color_difference(guide, *_evaluate(cast(Model, model), guide), *self.weights)
+        red, blue, red_offset, blue_offset = cast(Model, model)[0]
+        red *= guide
+        red += red_offset
+        blue *= guide
+        blue += blue_offset
+        return red, blue
+
+    def reaches(self) -> tuple[Floats, Floats]:
+        """Least and greatest of R' - Y', G' - Y' and B' - Y' by cell, (h, w), if there are `ends`.
+
+        The part that a sample gets of a cell lies between them.
+        """
+        red_slope, blue_slope, red_offset, blue_offset = self._lines
+        ends = []
+        for guide in self._guides:
+            red, blue = red_slope * guide, blue_slope * guide
+            red += red_offset
+            blue += blue_offset
+            ends += [red, green_of(red, blue, *self.weights), blue]
+        return functools.reduce(np.minimum, ends), functools.reduce(np.maximum, ends)
 
 
 def _interpolate(part: Floats, x: Floats, y: Floats, out: Floats) -> None:
@@ -220,14 +248,16 @@ def _evaluate(model: Model, guide: Floats) -> tuple[Floats, Floats]:
     return plane, other
 
 
-def _convert(model: Model, nodes: tuple[Floats, Floats], weights: tuple[float, float]) -> Model:
+def _convert(
+    model: Model, nodes: tuple[Floats, Floats], weights: tuple[float, float]
+) -> list[Floats]:
     """R' - Y' and B' - Y' as lines, of a*b* as lines that end at their bounds."""
     lines = [np.empty_like(nodes[0]) for _ in range(4)]
     for rows in _strips(*nodes[0].shape):
         here = [[plane[rows] for plane in part] for part in model]
         low, high = (node[rows] for node in nodes)
         at_low, at_high = (
-            _color_difference(node, *_evaluate(here, node), *weights) for node in (low, high)
+            color_difference(node, *_evaluate(here, node), *weights) for node in (low, high)
         )
         across = high - low
         for start, end, slope, offset in zip(at_low, at_high, lines[:2], lines[2:], strict=True):
@@ -236,12 +266,12 @@ def _convert(model: Model, nodes: tuple[Floats, Floats], weights: tuple[float, f
             slope[rows] = end
             end *= low
             np.subtract(start, end, out=offset[rows])
-    return [lines]
+    return lines
 
 
 def look_up(table: Floats, codes: Array) -> Floats:
     """Values of a table, (256,) or (65536,) float32, by code of its type."""
-    if codes.dtype == np.uint8:
+    if codes.dtype == np.uint8 and codes.ndim == 2:
         return cast(Floats, cv2.LUT(codes, table))
     return np.take(table, codes)
 
@@ -252,72 +282,35 @@ def _strips(rows: int, columns: int) -> Iterator[slice]:
         yield slice(start, min(start + step, rows))
 
 
-def _nodes(codes: Array, guide: Floats, y: Axis, x: Axis) -> tuple[Floats, Floats]:
-    """Two (L* + 16) / 116 for every cell, spread over those of the samples that it touches."""
-    (first_y, count_y), (first_x, count_x) = y.reach(), x.reach()
-    block = np.ones((count_y, count_x), np.uint8)
-    low, high = (
-        look_up(guide, cast(Array, plane)[first_y].take(first_x, axis=1))
-        for plane in (
-            cv2.erode(codes, block, anchor=(0, 0)),
-            cv2.dilate(codes, block, anchor=(0, 0)),
+def _ends(luma: Array, y: Axis, x: Axis) -> tuple[Array, Array]:
+    """Least and greatest code, (h, w), of all pixels that tell of samples with a part of a cell."""
+    (first_y, count_y), (first_x, count_x) = (
+        Axis(axis.cells, pixels, 0.5 * axis.cells / pixels - 0.5, axis.cells / pixels).reach(
+            axis.step
         )
+        for axis, pixels in zip((y, x), luma.shape, strict=True)
     )
+    # some rows more do no harm, and three looks at bunches of rows are faster than many at rows
+    bunch = max(1, count_y // 3)
+    block = np.ones(((count_y - 2) // bunch + 2, count_x), np.uint8)
+    low = cv2.erode(_bunched(np.minimum, luma, bunch), block, anchor=(0, 0))
+    high = cv2.dilate(_bunched(np.maximum, luma, bunch), block, anchor=(0, 0))
+    low, high = (cast(Array, end)[first_y // bunch].take(first_x, axis=1) for end in (low, high))
+    return low, high
+
+
+def _bunched(choose: np.ufunc, rows: Array, bunch: int) -> Array:
+    """Every so many rows made one."""
+    chosen = rows[::bunch].copy()
+    for start in range(1, bunch):
+        here = rows[start::bunch]
+        choose(chosen[: len(here)], here, out=chosen[: len(here)])
+    return chosen
+
+
+def _nodes(low: Floats, high: Floats) -> tuple[Floats, Floats]:
+    """Two (L* + 16) / 116 for every cell, spread over those of the samples that it touches."""
     middle = (low + high) * np.float32(0.5)
     half = (high - low) * np.float32(0.5 * _NODES)
     np.maximum(half, np.float32(_LEAST_RANGE), out=half)
     return middle - half, middle + half
-
-
-def _color_difference(
-    guide: Floats, a: Floats, b: Floats, kr: float, kb: float
-) -> tuple[Floats, Floats]:
-    """R' - Y' and B' - Y' of Lab colors; the curves go on oddly outside [0, 1].
-
-    Args:
-        guide: (L* + 16) / 116.
-        a: a*.
-        b: b*.
-        kr: Weight of R' in Y'.
-        kb: Weight of B' in Y'.
-    """
-    x = _f_inverse(guide + a * np.float32(1 / 500))
-    y = _f_inverse(guide)
-    z = _f_inverse(guide - b * np.float32(1 / 200))
-    red, green, blue = (
-        _encode(np.float32(mx) * x + np.float32(my) * y + np.float32(mz) * z)
-        for mx, my, mz in _XYZ_TO_RGB
-    )
-    luma = np.float32(kr) * red + np.float32(1 - kr - kb) * green + np.float32(kb) * blue
-    red -= luma
-    blue -= luma
-    return red, blue
-
-
-_F_KNEE = 0.2068966
-_GAMMA_KNEE = 0.0031308
-
-
-def _f_inverse(f: Floats) -> Floats:
-    """Cube down to the knee, line from there: written as a sum, since a choice is slow."""
-    upper = np.maximum(f, np.float32(_F_KNEE))
-    line = f - upper
-    line *= np.float32(1 / 7.787)
-    cube = upper * upper
-    cube *= upper
-    cube += line
-    return cube
-
-
-def _encode(v: Floats) -> Floats:
-    """sRGB gamma applied; odd about zero. Under the knee, the value there times a part of it."""
-    size = np.abs(v)
-    np.maximum(size, np.float32(_GAMMA_KNEE), out=size)
-    curve = cast(Floats, cv2.pow(size, 1 / 2.4))
-    curve *= np.float32(1.055)
-    curve += np.float32(12.92 * _GAMMA_KNEE - 1.055 * _GAMMA_KNEE ** (1 / 2.4))
-    curve *= np.divide(v, size, out=size)
-    return curve
-
-
-assert math.isclose(float(_XYZ_TO_RGB.sum()), 3)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor
 
 from vidcolor.color.compose import ComposeConfig, chroma_planes
 from vidcolor.io.codecs import Encoding, OutputConfig, choose_encoding
@@ -21,7 +24,7 @@ T_contra = TypeVar("T_contra", contravariant=True)
 class Planes(Protocol[T_contra]):
     """How batches of some kind become a film: with which encoder, and which planes.
 
-    Stateless; `lay` is called in the encoding thread.
+    Of one film at a time; `lay` is called in the encoding thread, frame by frame.
     """
 
     def encoding(self, path: Path, info: VideoInfo, output: OutputConfig, /) -> Encoding:
@@ -38,8 +41,40 @@ class Planes(Protocol[T_contra]):
         """Planes of frame `number` of a batch, in the encoding's pixel format."""
 
 
+@dataclass(frozen=True, slots=True)
+class _Laid:
+    """The frame that was laid last; its luma is not kept.
+
+    Attributes:
+        place: Its shot, and its number in the film.
+        info: Of its film.
+        ab: (2, h, w) its a*b*.
+        encoding: What it was laid for.
+        planes: Its Cb and Cr.
+    """
+
+    place: tuple[int, int]
+    info: VideoInfo
+    ab: Tensor
+    encoding: Encoding
+    planes: tuple[Array, Array]
+
+    def is_repeated(self, frame: FrameBatch, ab: Tensor, encoding: Encoding) -> bool:
+        """Whether the frame follows, repeats this one, and has its color."""
+        shot, index = self.place
+        return (
+            bool(frame.is_held().all())
+            and (frame.shot, frame.index) == (shot, index + 1)
+            and (frame.info, encoding) == (self.info, self.encoding)
+            and torch.equal(ab, self.ab)
+        )
+
+
 class ColoredPlanes:
     """Chroma made of a*b*, beside luma as decoded (shifted up where the output is deeper).
+
+    A held frame has the Cb and Cr of the frame that it repeats: their luma differs by noise only.
+    Memory: the frame before. Cut: its color is not taken on.
 
     Args:
         compose: How color is laid beside luma.
@@ -47,6 +82,7 @@ class ColoredPlanes:
 
     def __init__(self, compose: ComposeConfig | None = None) -> None:
         self._compose = compose or ComposeConfig()
+        self._last: _Laid | None = None
 
     def encoding(self, path: Path, info: VideoInfo, output: OutputConfig, /) -> Encoding:
         """As `choose_encoding`."""
@@ -57,18 +93,22 @@ class ColoredPlanes:
         return batch.frames
 
     def lay(self, batch: Colored, number: int, encoding: Encoding, /) -> tuple[Array, ...]:
-        """Y', Cb and Cr."""
-        frames, chroma = batch.frames, batch.chroma
-        luma = frames.luma[number, 0].numpy()
-        blue, red = chroma_planes(
-            luma,
-            chroma.ab[number].numpy(),
-            chroma.lightness[number, 0].numpy(),
-            frames.info.color,
-            encoding.layout,
-            self._compose,
-        )
+        """Y', Cb and Cr; not to be written to."""
+        frame, ab = batch.frames[number : number + 1], batch.chroma.ab[number]
+        luma, last = frame.luma[0, 0].numpy(), self._last
+        if last is not None and last.is_repeated(frame, ab, encoding):
+            planes = last.planes
+        else:
+            planes = chroma_planes(
+                luma,
+                ab.numpy(),
+                batch.chroma.lightness[number, 0].numpy(),
+                frame.info.color,
+                encoding.layout,
+                self._compose,
+            )
+        self._last = _Laid((frame.shot, frame.index), frame.info, ab, encoding, planes)
         depth = encoding.layout.bits
         if depth > 8:
-            luma = luma.astype(np.uint16) << (depth - frames.info.color.bits)
-        return luma, blue, red
+            luma = luma.astype(np.uint16) << (depth - frame.info.color.bits)
+        return luma, *planes

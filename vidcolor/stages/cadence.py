@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -274,7 +275,7 @@ class _Shot:
         frame.look, flow = Look.at(lightness, self.look, self.stage.flow)
         self.look = frame.look
         if flow is not None:
-            batch.flow[number] = torch.from_numpy(flow).permute(2, 0, 1)
+            cv2.split(flow, list(batch.flow[number].numpy()))
         self.open.append(frame)
         is_new = self._is_new(frame)
         if len(self.open) == 1:
@@ -321,7 +322,7 @@ class _Shot:
             picked = _gather([(key.batch.tracked, key.number) for key in self.keys])
             colors = self.stage.colorize(picked).chroma.ab
             for key, ab in zip(self.keys, colors, strict=True):
-                key.ab, key.pixels = ab, np.ascontiguousarray(ab.permute(1, 2, 0).numpy())
+                key.ab, key.pixels = ab, ab.permute(1, 2, 0).numpy()
             self.keys = []
         for task in self.tasks:
             frame = task.frame

@@ -15,7 +15,16 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from vidcolor.ops.flow import FlowPreset, agreement, as_gray, dis_flow, grain, invert_flow, warp
+from vidcolor.ops.flow import (
+    FlowPreset,
+    agreement,
+    as_gray,
+    dis_flow,
+    grain,
+    invert_flow,
+    pixel_planes,
+    warp,
+)
 
 __all__ = ["Gate", "Look", "Path", "blend", "find_ways", "paths_back", "paths_on"]
 
@@ -89,11 +98,12 @@ class Look:
         """
         gray = as_gray(lightness)
         height, width = lightness.shape
-        small = _resize(lightness, (-(-height // _SHRINK), -(-width // _SHRINK)))
+        size = -(-height // _SHRINK), -(-width // _SHRINK)
+        small = _resize(lightness, size)
         if before is None:
             return cls(gray, small, grain(small)), None
         flow = dis_flow(before.gray, gray, preset)
-        onward = _resize_flow(flow, small.shape)
+        onward = _shrink_flow(flow, size)
         return cls(gray, small, grain(small), onward, invert_flow(onward, rounds=2)), flow
 
 
@@ -243,9 +253,32 @@ def _known(paths: Sequence[Path]) -> Floats:
     return trust
 
 
-def _bring(ab: Floats, path: Path) -> tuple[Floats, ...]:
+def _bring(ab: Floats, path: Path) -> list[Floats]:
     """(H, W) planes of a keyframe's color, moved here."""
-    return cast(tuple[Floats, ...], cv2.split(warp(ab, _resize_flow(path.shift, ab.shape[:2]))))
+    height, width = ab.shape[:2]
+    shifts = cv2.split(path.shift)
+    scales = height / path.shift.shape[0], width / path.shift.shape[1]
+    x, y = (
+        _resize(np.multiply(shift, np.float32(scale), out=shift), (height, width))
+        for shift, scale in zip(shifts, scales[::-1], strict=True)
+    )
+    grid = pixel_planes(height, width)
+    x += grid[0]
+    y += grid[1]
+    # two planes one by one take less time than at once
+    return [
+        cast(
+            Floats,
+            cv2.remap(
+                np.ascontiguousarray(ab[..., channel]),
+                x,
+                y,
+                cv2.INTER_LINEAR,
+                borderMode=cv2.BORDER_REPLICATE,
+            ),
+        )
+        for channel in range(2)
+    ]
 
 
 def _outside(shift: Floats) -> npt.NDArray[np.bool_]:
@@ -269,8 +302,9 @@ def _resize(planes: Floats, size: tuple[Any, ...]) -> Floats:
     return cast(Floats, np.reshape(small, (*size[:2], *planes.shape[2:])))
 
 
-def _resize_flow(flow: Floats, size: tuple[Any, ...]) -> Floats:
-    scale = np.array((size[1] / flow.shape[1], size[0] / flow.shape[0]), np.float32)
-    if size[0] > flow.shape[0]:  # the smaller grid is cheaper to multiply
-        return _resize(flow * scale, size)
-    return _resize(flow, size) * scale
+def _shrink_flow(flow: Floats, size: tuple[int, int]) -> Floats:
+    """Flow on a smaller grid, in its cells."""
+    small = _resize(flow, size)
+    small[..., 0] *= np.float32(size[1] / flow.shape[1])
+    small[..., 1] *= np.float32(size[0] / flow.shape[0])
+    return small
