@@ -219,6 +219,14 @@ def test_half_precision_stays_in_the_backbone(
         assert torch.allclose(rough[key], exact[key], atol=0.05 * float(exact[key].abs().max()))
 
 
+@pytest.mark.parametrize(("asked", "looks"), [(0, [0, 2, 4]), (1, [0, 1, 2, 3, 4]), (3, [0, 3])])
+def test_motion_looks_at_every_second_frame_unless_told(asked: int, looks: list[int]) -> None:
+    detector = make_detector(DetectConfig(detector="motion", every=asked), CPU)
+    luma = torch.zeros(5, 1, 48, 64, dtype=torch.uint8)
+    (seen,) = detector([FrameBatch(luma, tuple(range(5)), VideoInfo(48, 64))])
+    assert seen.has_looked().nonzero().flatten().tolist() == looks
+
+
 def test_auto_takes_motion_without_weights_and_says_why(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from vidcolor.ops.boxes import iou
 from vidcolor.records import ColorSpec, Detected, FrameBatch, VideoInfo
+from vidcolor.stages import detect_motion
 from vidcolor.stages.detect import DetectConfig
 from vidcolor.stages.detect_motion import MotionDetector
 from vidcolor.stages.motion_planes import fit_camera
@@ -150,6 +151,74 @@ def test_a_held_frame_shows_what_the_one_before_showed() -> None:
             row[1:] for row in found if row[0] == i - 1
         ]
     assert len({frame for frame, *_ in found}) > 40
+
+
+def looked_at(seen: list[Detected]) -> list[int]:
+    return [
+        one.frames.index + i for one in seen for i, at in enumerate(one.has_looked().tolist()) if at
+    ]
+
+
+@pytest.mark.parametrize("sizes", [[16], [5, 1, 9]])
+def test_every_second_picture_is_looked_at(sizes: list[int]) -> None:
+    film, _ = scene(frames=40, square=True)
+    seen = list(MotionDetector(DetectConfig(every=2))(batches(film, sizes)))
+    assert looked_at(seen) == list(range(0, 40, 2))
+    found = rows(seen)
+    assert {frame for frame, *_ in found} <= set(looked_at(seen))
+    assert len({frame for frame, *_ in found}) >= 18
+    # the background may be that of another frame, the object is the same
+    expected = {
+        frame: box
+        for frame, box, _ in rows(list(MotionDetector(DetectConfig())(batches(film, [16]))))
+    }
+    overlaps = [
+        float(iou(torch.tensor([box]), torch.tensor([expected[frame]])))
+        for frame, box, _ in found
+        if frame in expected
+    ]
+    assert len(overlaps) >= 18
+    assert float(np.mean(overlaps)) > 0.9
+
+
+@pytest.mark.parametrize("times", [2, 3])
+def test_all_drawings_are_looked_at(times: int) -> None:
+    film, _ = scene(frames=14, square=True)
+    held = np.arange(14 * times) % times > 0
+    again = batches(np.repeat(film, times, axis=0), [7], held=held)
+    seen = list(MotionDetector(DetectConfig(every=2))(again))
+    assert looked_at(seen) == list(range(14 * times))
+    found = rows(seen)
+    for i in np.flatnonzero(held).tolist():
+        assert [row[1:] for row in found if row[0] == i] == [
+            row[1:] for row in found if row[0] == i - 1
+        ]
+    assert found
+
+
+def test_held_frames_of_a_picture_that_nobody_saw_show_nothing() -> None:
+    """On twos, of which every second picture lies nearer than `every`."""
+    film, _ = scene(frames=16, square=True)
+    held = np.arange(32) % 2 == 1
+    twice = batches(np.repeat(film, 2, axis=0), [8], held=held)
+    seen = list(MotionDetector(DetectConfig(every=4))(twice))
+    assert looked_at(seen) == [i for i in range(32) if i % 4 < 2]
+
+
+def test_three_frames_share_a_background(monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[int] = []
+    sides = detect_motion._Shot._samples
+
+    def note(shot: detect_motion._Shot, number: int, now: np.ndarray, step: int) -> list:
+        made.append(number)
+        return sides(shot, number, now, step)
+
+    monkeypatch.setattr(detect_motion._Shot, "_samples", note)
+    film, _ = scene(frames=40, square=True)
+    list(MotionDetector(DetectConfig())(batches(film, [16])))
+    # both sides are known from frame 8 to 31, and the last of them serves two more
+    both = sorted({number for number in made if 8 <= number < 32})
+    assert both == list(range(8, 32, 3))
 
 
 def test_limited_range_and_ten_bits_show_the_same() -> None:

@@ -8,7 +8,15 @@ import torch
 from vidcolor.records import ColorSpec, FrameBatch, VideoInfo
 from vidcolor.stages.detect import DetectConfig
 from vidcolor.stages.detect_motion import _Shot
-from vidcolor.stages.motion_planes import Part, excess, fit_camera, median, same_exposure
+from vidcolor.stages.motion_planes import (
+    Part,
+    excess,
+    fit_camera,
+    median,
+    reduced,
+    same_exposure,
+    same_exposures,
+)
 
 SIZE = (96, 128)
 
@@ -72,6 +80,54 @@ def test_exposure_is_fitted_by_its_formula(gain: float) -> None:
     if 0.5 <= gain <= 2:
         away = np.abs(same - (gain * picture - 9))
         assert away.mean() < 1.5
+
+
+def test_many_are_fitted_as_each_alone() -> None:
+    like, flat = _plane(2), np.full(SIZE, 90, np.float32)
+    noise = np.random.default_rng(3).normal(0, 9, SIZE)
+    noisy = (0.8 * like + 20 + noise).astype(np.float32)
+    pictures = [flat, like, noisy, 1.3 * like - 7, _plane(4)]
+    found = same_exposures(pictures, like)
+    assert found[1] is like
+    for one, picture in zip(found, pictures, strict=True):
+        if picture is not like:
+            np.testing.assert_allclose(one, _plain_exposure(picture, like), atol=2e-4)
+    assert np.abs(found[3] - like).mean() < 0.01
+
+
+@pytest.mark.parametrize(
+    ("dtype", "shift"), [(np.uint8, 0), (np.int16, 2), (np.int32, 8)], ids=["8", "10", "16"]
+)
+def test_a_picture_is_halved_by_means_of_four(dtype: type, shift: int) -> None:
+    plane = np.rint(_plane(7)).astype(np.int64) << shift
+    small = reduced(plane.astype(dtype), (SIZE[0] // 4, SIZE[1] // 4))
+    assert small.dtype == np.float32
+    means = plane.reshape(SIZE[0] // 4, 4, SIZE[1] // 4, 4).mean(axis=(1, 3))
+    # the first halving rounds
+    assert np.abs(small - means).max() <= 0.5
+    assert np.abs(small - means).mean() < 0.2
+
+
+def test_a_picture_of_odd_sides_keeps_its_place() -> None:
+    """A spot stays where it is, within half a pixel of the small picture."""
+    plane = np.zeros((203, 301), np.uint8)
+    plane[120:140, 220:250] = 200
+    kept = plane.copy()
+    small = reduced(plane, (96, 143))
+    assert small.shape == (96, 143)
+    total = small.sum()
+    down, across = np.mgrid[0:96, 0:143] + 0.5
+    assert (small * down).sum() / total == pytest.approx(130 * 96 / 203, abs=0.5)
+    assert (small * across).sum() / total == pytest.approx(235 * 143 / 301, abs=0.5)
+    np.testing.assert_array_equal(plane, kept)
+
+
+def test_a_picture_that_is_small_enough_is_copied() -> None:
+    plane = np.rint(_plane(8)).astype(np.uint8)
+    small = reduced(plane, SIZE)
+    np.testing.assert_array_equal(small, plane)
+    small += 1
+    np.testing.assert_array_equal(reduced(plane, SIZE), plane)
 
 
 def test_a_flat_picture_gets_the_offset_alone() -> None:

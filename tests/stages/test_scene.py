@@ -62,6 +62,39 @@ def test_pixels_to_cells_keeps_borders():
     np.testing.assert_allclose(border, (-0.5, -0.5, 1))
 
 
+def _known(wide, size=(48, 64)):
+    """A scene whose map shows the first columns of a picture from 4 on."""
+    scene = SceneMap(size, 4, 4, 3)
+    part = scene.part()
+    left, top = part.place[:, 2].astype(int)
+    cells = scene.planes[part.rows, part.columns]
+    inner = cells[top : top + size[0], left : left + size[1]]
+    inner[..., 0], inner[..., 3] = wide[:, 4 : 4 + size[1]], 9
+    return scene
+
+
+def test_a_camera_that_stands_is_watched_for_creeping(monkeypatch):
+    noise = np.random.default_rng(0).normal(0, 1, (48, 72)).astype(np.float32)
+    wide = 50 + 60 * cv2.GaussianBlur(noise, (0, 0), 1.5)
+    scene = _known(wide)
+    before, compared = _where(scene), []
+    settle = SceneMap._settle
+
+    def note(scene, lightness):
+        compared.append(frame)
+        settle(scene, lightness)
+
+    monkeypatch.setattr(SceneMap, "_settle", note)
+    cameras = [np.eye(3)] * 6 + [_shift(0, 0.01)] * 3 + [np.eye(3)] * 12
+    for frame, camera in enumerate(cameras):
+        there = np.float32(((1, 0, 4 + 0.1 * frame), (0, 1, 0)))
+        flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+        scene.move(camera, cv2.warpAffine(wide, there, (64, 48), flags=flags))
+    assert compared == [0, 4, 6, 7, 8, 9, 13, 17]
+    # 1.7 cells at the last comparison, and what is less than a still camera's play
+    np.testing.assert_allclose(_where(scene) - before, (1.7, 0), atol=0.3)
+
+
 def test_the_look_that_was_seen_most_keeps_the_map_from_slipping():
     size = (48, 64)
     noise = np.random.default_rng(0).normal(0, 1, (48, 72)).astype(np.float32)

@@ -139,6 +139,20 @@ def test_frames_after_a_stretch_are_looked_at():
     assert errors[1] < 0.85 * errors[0]
 
 
+def test_a_frame_beyond_a_stretch_that_loses_its_color_counts_less():
+    """Frames 0 to 5 are a stretch, 8 lies behind it and is gray by mistake."""
+    lightness = np.full((10, 1, *SIZE), 50.0)
+    ab = np.full((10, 2, *SIZE), 40.0)
+    ab[8] = 0
+    drawn = {}
+    for outlier in (0.0, 12.0):
+        config = dataclasses.replace(QUICK, outlier=outlier)
+        drawn[outlier] = 40 - _steady(ab, lightness, config)[:6].mean()
+    # its own half of the mean of ten, and the weight of |x - y| = 36 * sqrt(2): 1 / 19
+    assert drawn[0.0] > 2
+    assert drawn[12.0] < drawn[0.0] / 8
+
+
 def test_grain_widens_the_gate():
     true, lightness = moving(SIZE, 24)
     damaged = true + _jitter(24)

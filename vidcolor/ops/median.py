@@ -11,7 +11,7 @@ __all__ = ["median_of", "quantile_of"]
 
 Floats = npt.NDArray[np.floating[Any]]
 
-_SORTS_UP_TO = 4096  # values; NumPy's sort is vectorized, its choice of two places is not
+_SORTS_UP_TO = 2048  # values; of more, choosing one place is faster than NumPy's sort
 
 
 def median_of(values: Floats) -> float:
@@ -28,7 +28,7 @@ def median_of(values: Floats) -> float:
         raise ValueError(f"a median of {values.size} values of {values.dtype}")
     half = values.size // 2
     below = max(0, half - 1)
-    line = _partly_sorted(values, below, half)
+    line = _partly_sorted(values, half)
     return float(line[half] if line.size % 2 else (line[below] + line[half]) / 2)
 
 
@@ -47,16 +47,22 @@ def quantile_of(values: Floats, part: float) -> float:
     place = part * (values.size - 1)
     below = int(place)
     above = min(below + 1, values.size - 1)
-    line = _partly_sorted(values, below, above)
+    line = _partly_sorted(values, above)
     low, high = float(line[below]), float(line[above])
     return low + (high - low) * (place - below)
 
 
-def _partly_sorted(values: Floats, first: int, second: int) -> Floats:
-    """(n,) copy in which at least the two places have the values that they have when sorted."""
+def _partly_sorted(values: Floats, place: int) -> Floats:
+    """(n,) copy in which `place` and the one before it have the values that they have when sorted.
+
+    NumPy chooses one place much faster than two; what lies just before it is the largest of
+    what is left of it.
+    """
     line = values.flatten()
     if line.size <= _SORTS_UP_TO:
         line.sort()
     else:
-        line.partition((first, second))
+        line.partition(place)
+        if place > 0:
+            line[place - 1] = line[:place].max()
     return line

@@ -24,7 +24,6 @@ from numpy.typing import NDArray
 
 from vidcolor.ops.flow import dis_flow
 from vidcolor.ops.median import median_of, quantile_of
-from vidcolor.ops.resize import averaged
 from vidcolor.records import Detected, Detections, FrameBatch
 from vidcolor.stages.motion_planes import (
     Matrix,
@@ -34,7 +33,8 @@ from vidcolor.stages.motion_planes import (
     fit_camera,
     median,
     merged,
-    same_exposure,
+    reduced,
+    same_exposures,
     sort_planes,
 )
 
@@ -49,11 +49,13 @@ _NAMES = ("moving",)
 _OFFSETS = (4, 8, 12, 16, 24)  # frames from now whose median is the background
 _REACH = _OFFSETS[-1]
 _LEAST_SAMPLES = 2
+_SHARED_FRAMES = 2  # so many later frames use the same background: it changes slowly
 _LEAST_BOX = 1 / 14  # side of a box, part of the picture's short side
 _JOIN = 1 / 20  # parts nearer than this part of the short side are one object
 _NEAR = 1 / 24  # boxes that near each other may be one object's
 _PEAK = 0.9  # part of an object's pixels that differ by less than its peak
 _SURE = 1.6  # an object has a place where it differs by so many thresholds
+_STAYS: Matrix = np.eye(3)  # the way between frames that the camera does not move between
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +79,29 @@ class _Small:
     still: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Background:
+    """What a frame was compared with.
+
+    Attributes:
+        number: Of the frame, on whose grid it lies and whose exposure it has.
+        sides: Medians of the past and of the future.
+    """
+
+    number: int
+    sides: list[Plane]
+
+
 class MotionDetector:
     """Boxes around what moves against the background.
 
     Memory: 48 small pictures, and the luma of 24 frames and a batch. Lookahead: 24 frames
     within the shot. At a cut everything starts anew; results are counted from the start of the
     shot. A shot of fewer than 5 frames shows nothing.
+
+    A picture is looked at if the last one that was lies `every` frames back: of drawings on twos
+    all are. Three frames in a row are compared with one background, that of the first, moved along
+    with the camera: it is made of frames that lie four apart.
 
     Exposure pulses are fitted away (gain and offset against each sample), grain and dust are
     met by a median over three frames and a threshold in deviations of what is left. If much of
@@ -122,12 +141,13 @@ class _Shot:
         self._every = max(1, config.every)
         self._pending: deque[FrameBatch] = deque()
         self._small: deque[_Small] = deque()
-        self._begin = batch.start
         self._oldest = batch.start
         self._known = batch.start
         self._done = batch.start
-        self._found: deque[list[Box]] = deque()
+        self._found: deque[list[Box] | None] = deque()  # None: nobody has looked
         self._last: list[Box] | None = None  # of the picture that held frames repeat
+        self._looked_at: int | None = None  # the last picture
+        self._background: _Background | None = None  # last made, with both sides
 
     def add(self, batch: FrameBatch) -> Iterator[Detected]:
         """Take a batch in, send on what is settled."""
@@ -149,22 +169,24 @@ class _Shot:
     def _ready(self) -> Iterator[Detected]:
         while self._pending and len(self._found) >= len(self._pending[0]):
             batch = self._pending.popleft()
-            rows = [(box, i) for i in range(len(batch)) for box in self._found.popleft()]
-            looked = torch.tensor([self._looks(batch.start + i) for i in range(len(batch))])
+            found = [self._found.popleft() for _ in range(len(batch))]
+            rows = [(box, i) for i, boxes in enumerate(found) for box in boxes or ()]
+            looked = torch.tensor([boxes is not None for boxes in found])
             if not rows:
                 yield Detected(batch, Detections.empty(_NAMES), looked)
                 continue
-            found = Detections(
+            objects = Detections(
                 torch.tensor([box for (box, _), _ in rows], dtype=torch.float32),
                 torch.tensor([score for (_, score), _ in rows], dtype=torch.float32),
                 torch.zeros(len(rows), dtype=torch.int64),
                 torch.tensor([i for _, i in rows], dtype=torch.int64),
                 _NAMES,
             )
-            yield Detected(batch, found, looked)
+            yield Detected(batch, objects, looked)
 
-    def _looks(self, number: int) -> bool:
-        return number == self._begin or number % self._every == 0
+    def _is_due(self, number: int) -> bool:
+        """Whether to look at a picture: at every one, or not so soon after the last."""
+        return self._looked_at is None or number - self._looked_at >= self._every
 
     def _shrink(self, batch: FrameBatch, i: int, held: bool) -> _Small:
         before = self._small[-1] if self._small else None
@@ -172,14 +194,14 @@ class _Shot:
             return _Small(before.codes, before.picture, np.eye(3), True, True, True)
         width, height = self._size
         color = batch.info.color
-        picture = averaged(batch.luma[i, 0].numpy(), color.bits, (height, width))
+        picture = reduced(batch.luma[i, 0].numpy(), (height, width))
         picture -= np.float32(color.black)
         picture *= np.float32(255.0 / (color.white - color.black))
         np.clip(picture, 0, 255, out=picture)
         codes = np.rint(picture).astype(np.uint8)
         if before is None:
             return _Small(codes, picture, np.eye(3), True, False, True)
-        back, reliable = fit_camera(dis_flow(codes, before.codes, "ultrafast"), codes, before.codes)
+        back, reliable = fit_camera(dis_flow(codes, before.codes, "sparse"), codes, before.codes)
         return _Small(codes, picture, back, reliable, False, np.array_equal(back, np.eye(3)))
 
     def _settle(self) -> None:
@@ -188,40 +210,47 @@ class _Shot:
         here = self._small[number - self._oldest]
         if not here.held:
             self._last = None
-        if self._last is None and self._looks(number):
-            self._last = self._boxes(number)
-        self._found.append(self._last or [])
+            if self._is_due(number):
+                self._last, self._looked_at = self._boxes(number), number
+        self._found.append(self._last)
         self._done += 1
         while self._oldest < self._done - _REACH:
             self._small.popleft()
             self._oldest += 1
 
-    def _aligned(self, number: int, other: int) -> Plane | None:
-        """A frame moved onto another; where it shows nothing, the other itself."""
+    def _way(self, number: int, other: int) -> Matrix | None:
+        """(3, 3) from the pixels of a frame to those of another; nobody knows it if None."""
         low, high = sorted((number, other))
-        matrix: Matrix | None = None
+        way = _STAYS
         for k in range(low + 1, high + 1):
             small = self._small[k - self._oldest]
             if not small.reliable:
                 return None
             if not small.still:
                 # from high to low in the end
-                matrix = small.back if matrix is None else matrix @ small.back
-        here = self._small[number - self._oldest].picture
-        there = self._small[other - self._oldest].picture
-        if matrix is None:
-            return there
-        if other > number:
-            matrix = cast(Matrix, np.linalg.inv(matrix))
+                way = small.back if way is _STAYS else way @ small.back
+        return way if way is _STAYS or other < number else cast(Matrix, np.linalg.inv(way))
+
+    def _brought(self, plane: Plane, way: Matrix, number: int) -> Plane:
+        """A plane brought to a frame; where it shows nothing, the frame itself."""
+        if way is _STAYS:
+            return plane
         moved = cv2.warpAffine(
-            there,
-            matrix[:2],
+            plane,
+            way[:2],
             self._size,
-            here.copy(),
+            self._small[number - self._oldest].picture.copy(),
             flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
             borderMode=cv2.BORDER_TRANSPARENT,
         )
         return cast(Plane, np.asarray(moved))
+
+    def _aligned(self, number: int, other: int) -> Plane | None:
+        """Another frame brought to a frame."""
+        way = self._way(number, other)
+        if way is None:
+            return None
+        return self._brought(self._small[other - self._oldest].picture, way, number)
 
     def _samples(self, number: int, now: Plane, direction: int) -> list[Plane]:
         """Frames of the past (-1) or the future (1) on now's grid, with its exposure."""
@@ -233,19 +262,33 @@ class _Shot:
             sample = self._aligned(number, other)
             if sample is None:
                 break
-            samples.append(same_exposure(sample, now))
-        return samples if len(samples) >= _LEAST_SAMPLES else []
+            samples.append(sample)
+        return same_exposures(samples, now) if len(samples) >= _LEAST_SAMPLES else []
+
+    def _shared(self, number: int, now: Plane) -> list[Plane]:
+        """Both sides' background of a frame just before, brought here; nothing if there is none."""
+        last = self._background
+        if last is None or number - last.number > _SHARED_FRAMES:
+            return []
+        way = self._way(number, last.number)
+        if way is None:
+            return []
+        return same_exposures([self._brought(side, way, number) for side in last.sides], now)
 
     def _boxes(self, number: int) -> list[Box]:
         config = self._config
         now = self._undusted(number)
-        sides = [side for step in (-1, 1) if (side := self._samples(number, now, step))]
-        if not sides:
+        sides: list[list[Plane]] = []
+        backgrounds = self._shared(number, now)
+        if not backgrounds:
+            sides = [side for step in (-1, 1) if (side := self._samples(number, now, step))]
+            backgrounds = [median(side) for side in sides]
+            self._background = _Background(number, backgrounds) if len(sides) == 2 else None
+        if not backgrounds:
             return []
         # play for what the camera's fit leaves, more where its errors add up
         play = 1 if all(one.still for one in itertools.islice(self._small, 1, None)) else 2
-        backgrounds = [median(side) for side in sides]
-        if len(sides) == 2:
+        if len(backgrounds) == 2:
             first, second = (excess(now, one, play) for one in backgrounds)
             differing = np.minimum(first, second)
         else:
@@ -276,10 +319,10 @@ class _Shot:
                 near.append(at)
         here = self._small[number - self._oldest].picture
         planes = [self._aligned(number, at) for at in near]
-        good = [same_exposure(plane, here) for plane in planes if plane is not None]
+        good = [plane for plane in planes if plane is not None]
         if len(good) < 3:
             return here
-        return median(good)
+        return median(same_exposures(good, here))
 
     def _same(self, number: int, other: int) -> bool:
         pictures = (self._small[k - self._oldest].picture for k in (number, other))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import cv2
 import numpy as np
@@ -20,7 +20,9 @@ __all__ = [
     "fit_camera",
     "median",
     "merged",
+    "reduced",
     "same_exposure",
+    "same_exposures",
     "sort_planes",
 ]
 
@@ -37,6 +39,37 @@ _PLAIN = 0.3  # of the picture has texture, or less
 _MOSTLY = 0.6  # of the picture is unchanged, or more
 _UNCHANGED = 6.0  # codes of 255
 _COVERS = 0.3  # parts are one object if so much of the smaller one lies in the other
+_FIT_STEP_PX = 6  # exposure is fitted to every sixth pixel of every sixth row
+_FIT_ROUNDS = 2
+_OUTLIER = 2.5  # deviations from a fit beyond which a pixel has no say
+_DEVIATION = 1.4826  # standard deviations in a median of distances
+_LEAST_DEVIATION = 1.0  # codes
+_LEAST_SPREAD = 4.0  # variance of codes; of less no gain can be told
+
+
+def reduced(plane: NDArray[Any], size: tuple[int, int]) -> Plane:
+    """A small picture to be compared with others that were made so.
+
+    It is halved as long as it is twice as large, then interpolated: several times as fast as
+    averaging areas. The first halving rounds to codes.
+
+    Args:
+        plane: (H, W) codes, uint8, int16 or int32 as `FrameBatch.luma` has them; only read.
+        size: `(height, width)` of the result.
+
+    Returns:
+        `size`, float32, in units of codes.
+    """
+    if plane.dtype != np.uint8:
+        plane = plane.astype(np.uint16)
+    while plane.shape[0] >= 2 * size[0] and plane.shape[1] >= 2 * size[1]:
+        half = plane.shape[0] // 2, plane.shape[1] // 2
+        whole = plane[: 2 * half[0], : 2 * half[1]]
+        plane = np.asarray(cv2.resize(whole, half[::-1], interpolation=cv2.INTER_AREA), np.float32)
+    small = plane.astype(np.float32)
+    if small.shape != size:
+        small = np.asarray(cv2.resize(small, size[::-1], interpolation=cv2.INTER_LINEAR))
+    return small
 
 
 def fit_camera(
@@ -210,29 +243,72 @@ def merged(boxes: list[Part], reach: float) -> list[Part]:
 
 def same_exposure(picture: Plane, like: Plane) -> Plane:
     """`picture` with the gain and offset that most of it has against `like`."""
-    if picture is like:
-        return picture
-    x, y = picture[::6, ::6].ravel(), like[::6, ::6].ravel()
-    gain, offset = 1.0, median_of(y - x)
-    for _ in range(2):
+    return same_exposures([picture], like)[0]
+
+
+def same_exposures(pictures: list[Plane], like: Plane) -> list[Plane]:
+    """Each of some pictures with the gain and offset that most of it has against `like`.
+
+    `like` itself stays as it is. All are fitted at once: for so few values calls cost more than
+    arithmetic.
+    """
+    strange = [picture for picture in pictures if picture is not like]
+    if not strange:
+        return pictures
+    step = slice(None, None, _FIT_STEP_PX)
+    x = np.stack([picture[step, step].ravel() for picture in strange])
+    gain, offset = _exposures(x, like[step, step].ravel())
+    fitted = []
+    for picture, own_gain, own_offset in zip(strange, gain, offset, strict=True):
+        result: Plane = picture * own_gain
+        result += own_offset
+        fitted.append(result)
+    rest = iter(fitted)
+    return [like if picture is like else next(rest) for picture in pictures]
+
+
+def _exposures(x: Plane, y: Plane) -> tuple[Plane, Plane]:
+    """(k,) gain and offset with which each row of (k, n) `x` is most like (n,) `y`."""
+    gain = np.ones((len(x), 1), np.float32)
+    offset = _row_medians(y - x)
+    varied = np.ones((len(x), 1), np.bool_)
+    like = y - y.mean()
+    for _ in range(_FIT_ROUNDS):
         rest = np.abs(y - gain * x - offset)
-        keep = rest <= 2.5 * max(1.0, 1.4826 * median_of(rest))
-        near_x, near_y = x.compress(keep), y.compress(keep)
-        if len(near_x) == 0:
-            break
-        mean_x, mean_y = _mean(near_x), _mean(near_y)
-        near_x -= mean_x
-        spread = _mean(near_x * near_x)
-        if spread < 4.0:
-            break
-        near_y -= mean_y
-        gain = min(2.0, max(0.5, _mean(near_x * near_y) / spread))
-        offset = mean_y - gain * mean_x
-    result: Plane = picture * np.float32(gain)
-    result += np.float32(offset)
-    return result
+        keep = rest <= _outlier_limits(rest)
+        share = keep.astype(np.float32)
+        share /= np.count_nonzero(keep, axis=1, keepdims=True)
+        mean_x, mean_y = _row_sums(x, share), (share @ y)[:, None]
+        away = x - mean_x
+        share *= away
+        spread = _row_sums(away, share)
+        varied &= spread >= np.float32(_LEAST_SPREAD)
+        slope = (share @ like)[:, None] / np.maximum(spread, np.float32(_LEAST_SPREAD))
+        gain = np.where(varied, np.clip(slope, 0.5, 2), gain)
+        offset = np.where(varied, mean_y - gain * mean_x, offset)
+    return gain[:, 0], offset[:, 0]
 
 
-def _mean(values: Plane) -> float:
-    """What `values.mean()` gives, without its detours, which are long for so few values."""
-    return float(values.sum() / len(values))
+def _outlier_limits(rest: Plane) -> Plane:
+    """(k, 1) of (k, n) distances from a fit: more is an outlier."""
+    limits = np.full((len(rest), 1), _OUTLIER, np.float32)
+    # a median is sought only where it counts
+    near = np.count_nonzero(rest <= np.float32(_LEAST_DEVIATION / _DEVIATION), axis=1)
+    wide = np.flatnonzero(2 * near <= rest.shape[1])
+    if len(wide):
+        deviation = np.float32(_DEVIATION) * _row_medians(rest[wide])
+        limits[wide] = _OUTLIER * np.maximum(np.float32(_LEAST_DEVIATION), deviation)
+    return limits
+
+
+def _row_sums(values: Plane, weights: Plane) -> Plane:
+    """(k, 1) weighted sums of the rows of (k, n)."""
+    return cast(Plane, np.einsum("kn,kn->k", values, weights)[:, None])
+
+
+def _row_medians(values: Plane) -> Plane:
+    """(k, 1) medians of the rows of (k, n)."""
+    ordered = np.sort(values, axis=1)
+    half = values.shape[1] // 2
+    middle = ordered[:, half - 1 + values.shape[1] % 2 : half + 1]
+    return cast(Plane, middle.mean(axis=1, keepdims=True, dtype=np.float32))

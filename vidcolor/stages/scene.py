@@ -25,6 +25,7 @@ LEAST_SIDE = 12
 """Of a picture whose movement can be told."""
 
 _LEAST_SEEN = 0.5  # of the picture must lie on known ground for a comparison with the map
+_STEPS_AT_REST = 4  # frames from one comparison with the map to the next where the camera stands
 _ZOOM = 1.5  # the map is drawn anew when a cell of the frame has become so much larger or smaller
 
 
@@ -75,16 +76,20 @@ class SceneMap:
         self.stride = stride
         self.planes = np.zeros((shape[0] * reach, shape[1] * reach, planes), np.float32)
         self._pose = self._middle()
+        self._at_rest = 0  # frames since the camera last moved
 
     def move(self, camera: Matrix, lightness: Floats) -> None:
-        """Follow the camera.
+        """Follow the camera; where it stands, see now and then whether it creeps.
 
         Args:
             camera: (3, 3) from cells of the frame before to cells of this one.
             lightness: (h, w) L* of this one's cells.
         """
         self._pose = self._pose @ np.linalg.inv(camera)
-        self._settle(lightness)
+        moves = not np.allclose(camera, np.eye(3), atol=1e-6)
+        if moves or self._at_rest % _STEPS_AT_REST == 0:
+            self._settle(lightness)
+        self._at_rest = 0 if moves else self._at_rest + 1
         self._keep_inside()
 
     def part(self) -> Part:

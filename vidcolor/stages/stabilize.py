@@ -12,7 +12,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import cast
 
-import cv2
 import numpy as np
 import torch
 
@@ -23,14 +22,15 @@ from vidcolor.ops.flow import (
     as_gray,
     dis_flow,
     grain,
-    invert_flow,
-    pixel_grid,
+    pixel_planes,
+    places_back,
 )
 from vidcolor.records import Chroma, Colored
 from vidcolor.stages.stabilize_mean import (
     Floats,
     Frame,
     Mean,
+    add,
     carry,
     distance,
     join,
@@ -228,7 +228,7 @@ class _Shot:
         ab = np.ascontiguousarray(chroma.ab[0].numpy())
         lightness = chroma.lightness[0, 0].numpy()
         alone = Mean(ab, np.ones(lightness.shape, np.float32))
-        frame = Frame(ab, lightness, as_gray(lightness), grain(lightness), alone)
+        frame = Frame(ab, lightness, grain(lightness), alone)
         if chroma.sure is not None and bool(chroma.sure.any()):
             frame.sure = chroma.sure[0, 0].numpy()
             frame.worth = 1 + np.float32(self.config.sure_weight - 1) * frame.sure
@@ -259,17 +259,17 @@ class _Shot:
         """Carry the forward mean on, and remember how to come back."""
         config = self.config
         if flow is None:
-            motion = dis_flow(before.gray, frame.gray, cast(FlowPreset, config.flow))
-        else:
-            motion = cast(Floats, cv2.merge((flow[0], flow[1])))
-        grid = pixel_grid(*frame.gray.shape)
-        before.onward, frame.back = grid + motion, grid + invert_flow(motion, rounds=2)
+            here, there = as_gray(before.lightness), as_gray(frame.lightness)
+            motion = dis_flow(here, there, cast(FlowPreset, config.flow))
+            flow = np.ascontiguousarray(motion.transpose(2, 0, 1))
+        before.onward = pixel_planes(*frame.lightness.shape) + flow
+        frame.back = places_back(flow, rounds=2)
         noise = max(before.noise, frame.noise)
         tau = min(config.tau_most, max(config.tau, config.noise_factor * noise))
         moved, lightness = carry(before.mean, before.lightness, frame.back, self._single)
         frame.back_trust = agreement(frame.lightness, lightness, tau, config.pulse)
-        frame.mean = self._add(frame, frame.back_trust, moved, frame.worth)
-        ahead = remap(frame.lightness, before.onward, cv2.INTER_LINEAR)
+        frame.mean = add(frame, frame.back_trust, moved, frame.worth, config.n_most)
+        ahead = remap(frame.lightness, before.onward)
         before.trust = agreement(before.lightness, ahead, tau, config.pulse)
 
     def _window(self, place: int) -> list[_Color]:
@@ -284,27 +284,28 @@ class _Shot:
         while self.places and self.places[0] < end:
             stop = (self.places[0] // length + 1) * length
             known = stop + lookahead
-            if ended and end <= known:
+            if ended and end < known:
                 stop = end  # all that is left sees the same frames: to the end of the shot
             colors += self._stretch(stop, known)
         return colors
 
     def _stretch(self, stop: int, known: int) -> list[_Color]:
         """Give out all frames before number `stop`, seeing those before `known`."""
-        frames = [frame for place, frame in self.frames if place < known]
         places = [place for place, _ in self.frames if place < stop]
+        frames = [frame for place, frame in self.frames if place < known]
+        frames, ahead = frames[: len(places)], frames[len(places) :]
         weights = [frame.worth for frame in frames]
         forward = [frame.mean for frame in frames]
+        after = self._after(ahead)
         if not self._single:
-            for i, backward in self._backward(frames, weights.copy()):
+            for i, backward in self._backward(frames, weights.copy(), after):
                 both = join(frames[i], forward[i], backward, weights[i])
                 weights[i] = self._weight(frames[i], both)
-            forward = self._forward(frames[: len(places)], weights)
+            forward = self._forward(frames, weights)
         steady: dict[int, _Color] = {}
-        for i, backward in self._backward(frames, weights):
-            if i < len(places):
-                color = self._both(frames[i], forward[i], backward, weights[i])
-                steady[places[i]] = _Color(color, frames[i].lightness)
+        for i, backward in self._backward(frames, weights, after):
+            color = self._both(frames[i], forward[i], backward, weights[i])
+            steady[places[i]] = _Color(color, frames[i].lightness)
         for _ in places:
             self.frames.popleft()
         colors = []
@@ -324,37 +325,25 @@ class _Shot:
             ab += frame.sure**_SURE_POWER * (frame.ab - ab)
         return ab
 
-    def _add(self, frame: Frame, trust: Floats, moved: Mean, weight: Floats | None) -> Mean:
-        """The frame's own sample added to the mean brought to it, which is written over."""
-        count = moved.count
-        # cubics undershoot
-        np.maximum(count, np.float32(0), out=count)
-        count *= trust
-        most = np.float32(self.config.n_most)
-        if weight is None:
-            count += np.float32(1)
-            np.minimum(count, most, out=count)
-            share = np.reciprocal(count)
-        else:
-            count += weight
-            # a person's color makes the mean heavier, not shorter
-            np.minimum(
-                count, most if frame.sure is None else most * np.maximum(weight, 1), out=count
-            )
-            share = weight / count
-        away = frame.ab - moved.ab
-        away *= share
-        moved.ab += away
-        return moved
+    def _after(self, ahead: list[Frame]) -> Mean | None:
+        """Backward mean of the frames behind a stretch.
+
+        They are walked once: what is strange among them is told from the frames before it alone.
+        """
+        weights = [f.worth if self._single else self._weight(f, f.mean) for f in ahead]
+        mean = None
+        for _, backward in self._backward(ahead, weights, None):
+            mean = backward
+        return mean
 
     def _backward(
-        self, frames: list[Frame], weights: list[Floats | None]
+        self, frames: list[Frame], weights: list[Floats | None], mean: Mean | None
     ) -> Iterator[tuple[int, Mean]]:
-        """Means from the last of the frames back to each, with its number; the last comes first.
+        """Means from `mean`, that of the frame behind them, back to each of some frames.
 
-        One at a time: a list of them would have left the processor's cache before it is used.
+        The last comes first, with its number. One at a time: a list of them would have left the
+        processor's cache before it is used.
         """
-        mean: Mean | None = None
         for i in range(len(frames) - 1, -1, -1):
             frame, weight = frames[i], weights[i]
             if mean is None or frame.onward is None or frame.trust is None:
@@ -362,7 +351,7 @@ class _Shot:
             else:
                 cubic = self._single or weight is not frame.worth
                 moved, _ = carry(mean, None, frame.onward, cubic)
-                mean = self._add(frame, frame.trust, moved, weight)
+                mean = add(frame, frame.trust, moved, weight, self.config.n_most)
             yield i, mean
 
     def _forward(self, frames: list[Frame], weights: list[Floats | None]) -> list[Mean]:
@@ -373,7 +362,7 @@ class _Shot:
                 self.carried = Mean(frame.ab, own_weight(frame, weight))
             else:
                 moved, _ = carry(self.carried, None, frame.back, cubic=True)
-                self.carried = self._add(frame, frame.back_trust, moved, weight)
+                self.carried = add(frame, frame.back_trust, moved, weight, self.config.n_most)
             means.append(self.carried)
         return means
 

@@ -9,10 +9,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-__all__ = ["Floats", "Frame", "Mean", "carry", "distance", "join", "own_weight", "remap"]
+from vidcolor.ops.flow import bend, bends
+
+__all__ = ["Floats", "Frame", "Mean", "add", "carry", "distance", "join", "own_weight", "remap"]
 
 Floats = npt.NDArray[np.float32]
-Bytes = npt.NDArray[np.uint8]
 
 
 @dataclass(slots=True)
@@ -30,20 +31,18 @@ class Frame:
     Attributes:
         ab: (2, h, w) a*b* as predicted.
         lightness: (h, w) L*.
-        gray: (h, w) uint8 of it, for flow.
         noise: Standard deviation of the grain in L*.
         mean: Forward mean.
         sure: (h, w) how far the color is a person's, where any is.
         worth: (h, w) samples that it counts as for that.
-        back: (h, w, 2) column and row in the frame before where its pixels were.
+        back: (2, h, w) column and row in the frame before where its pixels were.
         back_trust: (h, w) of that frame's pixels, along `back`.
-        onward: (h, w, 2) column and row of its pixels in the next frame, once that is known.
+        onward: (2, h, w) column and row of its pixels in the next frame, once that is known.
         trust: (h, w) of the next frame's pixels, along `onward`.
     """
 
     ab: Floats
     lightness: Floats
-    gray: Bytes
     noise: float
     mean: Mean
     sure: Floats | None = None
@@ -68,10 +67,10 @@ def own_weight(frame: Frame, weight: Floats | None) -> Floats:
     return np.ones(frame.lightness.shape, np.float32) if weight is None else weight
 
 
-def remap(image: Floats, places: Floats, kind: int) -> Floats:
-    """(h, w) or (h, w, C) with `result(p) = image(places(p))`, the border repeated."""
-    nothing = cast(Floats, None)
-    moved = cv2.remap(image, places, nothing, kind, borderMode=cv2.BORDER_REPLICATE)
+def remap(image: Floats, places: Floats) -> Floats:
+    """(h, w) or (h, w, C) with `result(p) = image(places(p))`, bilinear, the border repeated."""
+    across, down = places
+    moved = cv2.remap(image, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     return cast(Floats, moved)
 
 
@@ -79,18 +78,42 @@ def carry(mean: Mean, other: Floats | None, places: Floats, cubic: bool) -> tupl
     """A mean brought along, in memory of its own, and another plane with it, where there is one.
 
     Bilinear interpolation takes four planes in half the time of three, so without another plane
-    one goes along in vain; by cubics each plane costs the same.
+    one goes along in vain.
     """
-    planes = [mean.ab[0], mean.ab[1], mean.count]
-    if other is not None or not cubic:
-        planes.append(mean.count if other is None else other)
-    image = cast(Floats, cv2.merge(planes))
-    image = remap(image, places, cv2.INTER_CUBIC if cubic else cv2.INTER_LINEAR)
+    planes = [mean.ab[0], mean.ab[1], mean.count, mean.count if other is None else other]
+    image = remap(cast(Floats, cv2.merge(planes)), places)
     moved = np.empty((3, *mean.count.shape), np.float32)
     # the fourth apart, or the mean would keep its memory
-    into = [*moved, np.empty_like(mean.count)][: len(planes)]
-    cv2.split(image, into)
-    return Mean(moved[:2], moved[2]), into[-1]
+    last = np.empty((1, *mean.count.shape), np.float32)
+    cv2.split(image, [*moved, *last])
+    if cubic:
+        shares = bends(places)
+        bend(moved, shares)
+        if other is not None:
+            bend(last, shares)
+    return Mean(moved[:2], moved[2]), last[0]
+
+
+def add(frame: Frame, trust: Floats, moved: Mean, weight: Floats | None, n_most: int) -> Mean:
+    """The frame's own sample added to the mean brought to it, which is written over."""
+    count = moved.count
+    # cubics undershoot
+    np.maximum(count, np.float32(0), out=count)
+    count *= trust
+    most = np.float32(n_most)
+    if weight is None:
+        count += np.float32(1)
+        np.minimum(count, most, out=count)
+        share = np.reciprocal(count)
+    else:
+        count += weight
+        # a person's color makes the mean heavier, not shorter
+        np.minimum(count, most if frame.sure is None else most * np.maximum(weight, 1), out=count)
+        share = weight / count
+    away = frame.ab - moved.ab
+    for plane, own in zip(moved.ab, away, strict=True):
+        cv2.accumulateProduct(own, share, plane)
+    return moved
 
 
 def join(frame: Frame, forward: Mean, backward: Mean, weight: Floats | None) -> Mean:
