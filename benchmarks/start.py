@@ -60,8 +60,9 @@ def first_frame(began: float, clip: Path, out: Path, flags: list[str]) -> dict[s
 
     Does not return: prints the parts as JSON and ends the process, whatever threads there are.
     """
-    from vidcolor.cli.loading import import_line
+    from vidcolor.cli.loading import import_line, share_cores
 
+    share_cores()
     import_line()
     from vidcolor.api import open_job
 

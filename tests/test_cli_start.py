@@ -111,6 +111,32 @@ def test_threads_sleep_unless_the_user_says_otherwise(given, wanted):
     assert done.returncode == 130
 
 
+SCHEDULED = (
+    "import os, threading\n"
+    "from vidcolor.cli import main\n"
+    "{before}\n"
+    "main(['--version'])\n"
+    "seen = []\n"
+    "thread = threading.Thread(target=lambda: seen.append(os.sched_getscheduler(0)))\n"
+    "thread.start(), thread.join()\n"
+    "print(seen[0])"
+)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="Linux has policies of scheduling")
+@pytest.mark.parametrize(
+    ("before", "policy"),
+    [
+        ("pass", "SCHED_BATCH"),
+        ("os.sched_setscheduler(0, os.SCHED_IDLE, os.sched_param(0))", "SCHED_IDLE"),
+    ],
+)
+def test_threads_are_a_batch_unless_the_user_says_otherwise(before, policy):
+    done = _python(SCHEDULED.format(before=before))
+    assert done.returncode == 0
+    assert int(done.stdout.splitlines()[-1]) == getattr(os, policy)
+
+
 @pytest.mark.parametrize("how", ["vanishes", "changes"])
 def test_a_film_that_goes_away_while_it_is_colored_is_one_line(tmp_path, monkeypatch, capsys, how):
     """The hash comes to the film only when frames of it are written."""

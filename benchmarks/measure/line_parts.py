@@ -33,6 +33,9 @@ ENDS = ("compose", "encode")
 def measure_line(clip: Path, folder: Path, config: Any, warm_up: Any) -> dict[str, float]:
     """The whole line as users run it; `start_s` is until the first frame can be asked for."""
     from vidcolor.api import open_job
+    from vidcolor.cli.loading import share_cores
+
+    share_cores()
 
     open_job(clip, folder / "warm.mkv", warm_up).run(lambda count: None)
     reset_device_memory()

@@ -8,7 +8,6 @@ from __future__ import annotations
 import argparse
 import functools
 import logging
-import os
 import signal
 import sys
 import threading
@@ -35,6 +34,7 @@ from vidcolor.cli.color_flags import add_color_flags, add_output_flags
 from vidcolor.cli.engine_flags import add_engine_flags, chosen_engine
 from vidcolor.cli.evaluate_sets import joined
 from vidcolor.cli.line import EVERY_KEY, add_line_flags, line_config, line_layers
+from vidcolor.cli.loading import share_cores
 from vidcolor.cli.terminal import Bar, Parser, Plain, Stop, Usage, clock, downloading, refuse
 from vidcolor.errors import ConfigError, VidcolorError
 
@@ -44,9 +44,6 @@ _log = logging.getLogger("vidcolor")
 
 # Torch, OpenCV and FFmpeg take seconds to import: every command imports what it needs when it
 # runs, so that `--help` answers at once.
-
-_WAITING = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME", "KMP_LIBRARY")
-"""Variables by which a user may have said how threads of OpenMP wait."""
 
 
 def _parser() -> Parser:
@@ -200,16 +197,6 @@ def _signals(stop: Stop) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _let_threads_sleep() -> None:
-    """Have threads of OpenMP sleep where they wait for each other.
-
-    Between two steps of a network torch's threads spin, and take the cores from those that decode
-    and encode meanwhile. The runtime reads this when torch is imported, and never again.
-    """
-    if not any(name in os.environ for name in _WAITING):
-        os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
-
-
 def _line(text: str) -> None:
     sys.stderr.write(f"vidcolor: {text}\n")
 
@@ -223,7 +210,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit code.
     """
-    _let_threads_sleep()
+    share_cores()
     words = joined(sys.argv[1:] if argv is None else argv)
     root = _parser()
     try:
