@@ -46,7 +46,9 @@ def add_color_flags(parser: Parser, plan: bool = True) -> None:
 
 def add_output_flags(parser: Parser) -> None:
     """Flags of commands that write whole films in color."""
-    parser.add_argument("--codec", help="h264 (default), h265, av1, prores, ffv1 (lossless)")
+    parser.add_argument(
+        "--codec", help="h264 (default), h265, av1, prores, ffv1 (lossless), h264_nvenc, hevc_nvenc"
+    )
     parser.add_argument("--crf", help="quality of the encoder, lower is better")
     parser.add_argument("--preset", help="speed of the encoder, in its own words")
     parser.add_argument("--pix-fmt", help="pixel format, like yuv420p10le")
