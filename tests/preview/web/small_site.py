@@ -1,6 +1,7 @@
 """A site without films of video: what routes promise is seen without decoding or coloring."""
 
 import http.client
+import itertools
 import json
 import socket
 import threading
@@ -29,6 +30,7 @@ class SmallShelf:
         self.folder = folder
         self.entries = [self.entry(name, False) for name in names]
         self.broken = None
+        self.numbers = itertools.count()
 
     def entry(self, name, uploaded):
         path = self.folder / name
@@ -47,7 +49,7 @@ class SmallShelf:
         raise GuidanceError(f"there is no film {name}; go back to the list")
 
     def receive(self, name, chunks):
-        hidden = self.folder / f".{len(self.entries)}.partial"
+        hidden = self.folder / f".{next(self.numbers)}.partial"  # several may come at once
         try:
             with hidden.open("wb") as file:
                 for chunk in chunks:
