@@ -17,7 +17,7 @@ and `rounds` times, each in a process of its own:
 * with `--colorizers`: `stages` once for each of them, with weights by formula, which changes no
   time, and with few frames (`--few-frames`).
 
-Clips made of the example are repeated until they have `--least-frames` (288, from 2160 rows on
+Clips made of the example are repeated until they have `--least-frames` (576, from 2160 rows on
 120), so that the stabilizer's window and the encoder's lookahead are full most of the time. Of
 `stages` the first 96 count.
 
@@ -102,7 +102,7 @@ __all__ = [
 
 FLOOR = "transcode"
 HEIGHTS = (480, 1080, 2160)
-LEAST_FRAMES, LEAST_FRAMES_LARGE, LARGE_PX = 288, 120, 2160
+LEAST_FRAMES, LEAST_FRAMES_LARGE, LARGE_PX = 576, 120, 2160
 STAGE_FRAMES = 96
 FEW_FRAMES = 16
 LEAST_STAGE_MS = 0.05  # a frame: of less the ratio says nothing

@@ -23,7 +23,7 @@ def write_segment(path: Path, span: Span, key: str | None = None) -> Path:
     for number in range(span.frames):
         file.write(span.index + number, number == 0, bytes([number % 251]) * 9)
     last = span.index + span.frames - 1
-    file.finish(Segment(key or span.key, span.index, last, span.frames, 0, 0, ""))
+    file.finish(Segment(key or span.key, span.index, last, span.frames, 0, ""))
     return path
 
 

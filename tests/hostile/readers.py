@@ -351,7 +351,7 @@ def _segment_file(folder: Path) -> bytes:
     file = SegmentFile(path)
     for pts in range(3):
         file.write(pts, pts == 0, bytes(40 + pts))
-    file.finish(Segment("key", 0, 2, 3, 0, 1, "00"))
+    file.finish(Segment("key", 0, 2, 3, 0, "00"))
     return path.read_bytes()
 
 

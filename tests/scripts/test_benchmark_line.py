@@ -238,7 +238,7 @@ def test_finished_clips_are_taken_only_from_the_same_run(bench, tmp_path, capsys
 
 
 def test_made_clips_are_long_enough(bench):
-    assert [bench.least_frames(height, None) for height in (480, 1080, 2160)] == [288, 288, 120]
+    assert [bench.least_frames(height, None) for height in (480, 1080, 2160)] == [576, 576, 120]
     assert bench.least_frames(2160, 8) == 8
 
 

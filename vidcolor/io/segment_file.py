@@ -44,7 +44,6 @@ class Segment:
         last: pts of its last frame.
         frames: How many there are.
         reorder: Frames by which decoding runs ahead of showing.
-        luma: CRC-32 of the frames' luma codes, one frame after the other.
         header: The encoder's header, as hex.
         encoder: Everything that the encoder was told, by name.
         shots: How many shots there are.
@@ -57,7 +56,6 @@ class Segment:
     last: int
     frames: int
     reorder: int
-    luma: int
     header: str
     encoder: dict[str, Any] = field(default_factory=dict)
     shots: int = 1

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import zlib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
-
-import numpy as np
 
 from vidcolor.errors import MediaError
 from vidcolor.io.encode import Order
@@ -167,7 +164,6 @@ class _OpenSegment:
     def __init__(self, store: SegmentStore, piece: Piece) -> None:
         self.piece, self._store = piece, store
         self._passage = Passage()
-        self._luma = 0
         self._last_shot = piece.shot
         self._target = store.target(piece.key)
         self._file: SegmentFile | None = None
@@ -183,7 +179,6 @@ class _OpenSegment:
         frames = colored.frames
         if self._passage.frames == self.piece.frames:
             raise miscounted(self._store.output, self.piece, None)
-        self._luma = zlib.crc32(np.ascontiguousarray(frames.luma[number].numpy()).data, self._luma)
         self._passage.frame(frames.pts[number])
         self._last_shot = frames.shot
         planes = self._store.planes.lay(colored, number, self._store.encoding)
@@ -204,7 +199,6 @@ class _OpenSegment:
                 last=passage.last,
                 frames=passage.frames,
                 reorder=passage.reorder,
-                luma=self._luma,
                 header=self._encoder.header.hex(),
                 encoder=self._store.encoder,
                 shots=self._last_shot + 1 - piece.shot,
