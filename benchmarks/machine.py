@@ -97,6 +97,7 @@ def network_gflop(flags: list[str], size: tuple[int, int] = FRAME) -> dict[str, 
     config = settings_of(flags).colorize
     weights = chosen_weights(config)
     model, of = load_model(weights)
+    model.requires_grad_(False)  # or the counter follows gradients of parameters that are inputs
     spec = spec_of(model, of)
     side = config.side or suited_side(weights) or spec.square or spec.short_side
     small = network_size(VideoInfo(*size), side, spec.multiple, spec.square is not None)
