@@ -20,13 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from vidcolor.color.difference import green_of
-from vidcolor.color.field import (
-    Axis,
-    ColorField,
-    guided_model,
-    look_up,
-    plain_model,
-)
+from vidcolor.color.field import Axis, ColorField, guided_model, look_up, plain_model
 from vidcolor.color.gamut import GamutFit, Room
 from vidcolor.errors import ConfigError
 from vidcolor.records import ColorSpec, Matrix

@@ -32,7 +32,6 @@ _ONE, _ANY = np.float32(1), np.float32(np.inf)
 _FEW = 0.125
 """Part of the samples up to which picking them out is faster than working on all."""
 
-
 _FEW_CELLS = 0.25
 """Part of the cells up to which it is worth looking for these samples."""
 
